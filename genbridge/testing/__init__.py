@@ -1,0 +1,1 @@
+"""A kit for provider authors and for users who test their own code."""

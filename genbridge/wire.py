@@ -1,0 +1,236 @@
+"""Calls, replies and exchanges: HTTP described as values, with no I/O.
+
+A hook returns a `Call`, or, when it takes more than one, is a generator that yields calls, receives their replies and returns
+its value (an exchange). The core makes the calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol, TypeAlias, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+
+from genbridge.errors import TransportError
+
+T = TypeVar("T")
+
+Exchange: TypeAlias = Generator["Call", "Reply", T]
+"""A hook that needs several calls: `reply = yield Call.get(...)`, and its value is returned."""
+
+
+def _lower_keys(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One HTTP call.
+
+    `url` is a path, which is appended to the backend's base URL, or an absolute URL. The backend's key is added by the core, and
+    only where the URL has the origin of the base URL. `repeatable` says that making the call twice does no more than making it
+    once: true of `GET` and `PUT`, and of a `POST` only where the service honours a key or the call costs nothing. `timeout` is in
+    seconds; `None` is the core's default.
+    """
+
+    method: str
+    url: str
+    params: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, converter=_lower_keys, repr=False)
+    json: Any = None
+    body: bytes | None = attrs.field(default=None, repr=False)
+    repeatable: bool = False
+    timeout: float | None = None
+
+    @classmethod
+    def get(
+        cls,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Call:
+        """Describe a `GET`, which is always safe to repeat."""
+        return cls(method="GET", url=url, params=params or {}, headers=headers or {}, repeatable=True, timeout=timeout)
+
+    @classmethod
+    def post(
+        cls,
+        url: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = False,
+        timeout: float | None = None,
+    ) -> Call:
+        """Describe a `POST` of JSON, which is not repeated unless `repeatable` says that it may be."""
+        return cls(method="POST", url=url, headers=headers or {}, json=json, repeatable=repeatable, timeout=timeout)
+
+    @classmethod
+    def put(
+        cls, url: str, *, body: bytes, content_type: str, headers: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> Call:
+        """Describe a `PUT` of bytes, which is safe to repeat."""
+        headers = {**(headers or {}), "content-type": content_type}
+        return cls(method="PUT", url=url, headers=headers, body=body, repeatable=True, timeout=timeout)
+
+    @property
+    def path(self) -> str:
+        """The path of `url`, without origin and query."""
+        return urlsplit(self.url).path
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of `url`; empty when it is only a path."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query of `url` and `params` together."""
+        return dict(parse_qsl(urlsplit(self.url).query)) | dict(self.params)
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """What came back. Header names are lower case; `received` is the wall-clock time in seconds, for `Retry-After` dates."""
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict, converter=_lower_keys)
+    body: bytes = attrs.field(default=b"", repr=False)
+    received: float | None = None
+
+    @classmethod
+    def of(cls, document: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+        """Make a reply of a JSON document, for emulators and tests."""
+        headers = {"content-type": "application/json", **(headers or {})}
+        return cls(status=status, headers=headers, body=json.dumps(document).encode())
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait, from `Retry-After` as seconds or as an HTTP date."""
+        value = self.headers.get("retry-after", "").strip()
+        if value.isascii() and value.isdigit():
+            return float(value)
+        now = _http_date(self.headers.get("date", "")) or self.received
+        then = _http_date(value)
+        return max(0.0, then - now) if then is not None and now is not None else None
+
+    def json(self) -> Any:
+        """Return the document in the body; raises `TransportError` when it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            kind = self.headers.get("content-type", "no content type")
+            message = f"the answer (HTTP {self.status}, {kind}, {len(self.body)} bytes) is not JSON; it may come from a proxy in between"
+            raise TransportError(message) from None
+
+    def fields(self) -> Fields:
+        """Return the JSON object in the body; raises `TransportError` when it is something else."""
+        document = self.json()
+        if not isinstance(document, dict):
+            raise TransportError(f"the answer (HTTP {self.status}) is JSON, but not an object")
+        return Fields(document)
+
+
+def _http_date(value: str) -> float | None:
+    try:
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+class Fields:
+    """A JSON object read tolerantly: what is missing, or not of the asked type, is `None` or empty, never an error."""
+
+    def __init__(self, document: Any) -> None:
+        self._document: dict[str, Any] = document if isinstance(document, dict) else {}
+
+    def __contains__(self, name: str) -> bool:
+        return self._document.get(name) is not None
+
+    def __bool__(self) -> bool:
+        return bool(self._document)
+
+    def text(self, *names: str) -> str | None:
+        """Return the first non-empty string among the named fields; a whole number counts, as ids are sometimes numbers."""
+        for name in names:
+            value = self._document.get(name)
+            if isinstance(value, int) and not isinstance(value, bool):
+                value = str(value)
+            if isinstance(value, str) and value:
+                return value
+        return None
+
+    def number(self, *names: str) -> float | None:
+        """Return the first finite number among the named fields."""
+        for name in names:
+            value = self._document.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HUGE:
+                return value
+        return None
+
+    def whole(self, *names: str) -> int | None:
+        """Return the first number among the named fields, rounded."""
+        value = self.number(*names)
+        return None if value is None else round(value)
+
+    def flag(self, name: str) -> bool | None:
+        """Return a boolean field."""
+        value = self._document.get(name)
+        return value if isinstance(value, bool) else None
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return the non-empty strings of an array field."""
+        return tuple(value for value in self._list(name) if isinstance(value, str) and value)
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """Return the numbers of an array field."""
+        return tuple(value for value in self._list(name) if isinstance(value, int | float) and not isinstance(value, bool))
+
+    def item(self, name: str) -> Fields:
+        """Return an object field; empty when there is none."""
+        return Fields(self._document.get(name))
+
+    def items(self, name: str) -> tuple[Fields, ...]:
+        """Return the objects of an array field."""
+        return tuple(Fields(value) for value in self._list(name) if isinstance(value, dict))
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all fields."""
+        return tuple(self._document)
+
+    def _list(self, name: str) -> list[Any]:
+        value = self._document.get(name)
+        return value if isinstance(value, list) else []
+
+
+_HUGE = 1e15
+
+
+class Emulator(Protocol):
+    """A service's documented behaviour as a pure state machine, served by the sandbox.
+
+    `key` is the API key it accepts. Calls come with absolute URLs, so that an answer can name URLs of its own. An emulator that
+    is an attrs class of plain values is kept between processes by `--sandbox` on the command line.
+    """
+
+    @property
+    def key(self) -> str:
+        """The API key it accepts."""
+        ...
+
+    def answer(self, call: Call, now: float) -> Reply:
+        """Answer one call at the time `now`, in seconds."""
+        ...

@@ -1,0 +1,1 @@
+"""genbridge's plugin for meigen."""
