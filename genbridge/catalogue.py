@@ -31,6 +31,10 @@ def listed(values: Iterable[object]) -> str:
     return ", ".join(str(value) for value in values)
 
 
+def _tuple(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(values)  # `tuple` itself is a converter that mypy cannot give an argument's type
+
+
 # Domains: `problem` names what is wrong with a value, or returns `None`; `default` is what the service takes when it is left out.
 
 
@@ -38,7 +42,7 @@ def listed(values: Iterable[object]) -> str:
 class Choice:
     """One of some values."""
 
-    values: tuple[Any, ...] = attrs.field(converter=tuple)
+    values: tuple[Any, ...] = attrs.field(converter=_tuple)
     default: Any = attrs.field(default=None, kw_only=True)
 
     def problem(self, value: object) -> str | None:
@@ -105,7 +109,7 @@ class Anything:
 class Group:
     """An object with options of its own."""
 
-    options: tuple[Option, ...] = attrs.field(converter=tuple)
+    options: tuple[Option, ...] = attrs.field(converter=_tuple)
     default: ClassVar[None] = None
 
     def problem(self, value: object) -> str | None:
@@ -284,8 +288,8 @@ class Provider:
     unit: str = "credits"
     poll: PollPolicy = PollPolicy()
     limits: Limits = Limits()
-    models: tuple[Model, ...] = attrs.field(default=(), converter=tuple)
-    settings: tuple[Setting, ...] = attrs.field(default=(), converter=tuple)
+    models: tuple[Model, ...] = attrs.field(default=(), converter=_tuple)
+    settings: tuple[Setting, ...] = attrs.field(default=(), converter=_tuple)
     refusals: frozenset[int] = frozenset({400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429, 451})
     refunds_failures: bool = False
     """Whether the service gives credits back for a job that failed."""
