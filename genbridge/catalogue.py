@@ -210,14 +210,19 @@ FIELDS = (
 class Price:
     """What one unit costs, in the provider's credits, when the request's fields (defaults filled in) are as in `when`.
 
-    `per` is what the amount is for. `when` may name any request field or option, and `references`: whether there are any.
-    `source` is the document it is from.
+    `per` is what the amount is for. `when` may name any request field or option, `references`: whether there are any, and a
+    reference's role, such as `extend`: whether there are any of it. `clips` says that the seconds of reference videos are billed
+    as well, and `least` how many units are billed at the least. `note` says what is not known about it, and `source` is the
+    document it is from.
     """
 
     amount: float
     per: Literal["call", "image", "second"] = "call"
     when: Mapping[str, Any] = attrs.field(factory=dict)
+    clips: bool = False
+    least: float | None = None
     certainty: Certainty = Certainty.EXACT
+    note: str = ""
     source: str = ""
 
 
@@ -283,6 +288,8 @@ class Provider:
     key_variable: str
     title: str = ""
     key_url: str | None = None
+    base_url_variable: str | None = None
+    """The environment variable by which the service's own client takes another base URL."""
     auth_header: str = "Authorization"
     auth_prefix: str = "Bearer "
     unit: str = "credits"
@@ -446,7 +453,7 @@ def price(request: Request, model: Model, unit: str) -> Quote:
     effective = _effective(request, model)
     for entry in model.prices:
         if all(effective.get(name) == value for name, value in entry.when.items()):
-            return _sum(entry, effective, model, unit)
+            return _sum(entry, effective, request, model, unit)
     return Quote(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=f"no price is known for {model.id}", model=model.id)
 
 
@@ -454,18 +461,31 @@ def _effective(request: Request, model: Model) -> dict[str, Any]:
     options = {option.name: option.domain.default for option in model.capabilities.options} | dict(request.options)
     given = {field: getattr(request, field, None) for field in FIELDS}
     fields = {field: model.default(field) if value is None else value for field, value in given.items()}
-    return {**options, **fields, "references": bool(request.references)}
+    roles = {str(role): any(reference.role is role for reference in request.references) for role in ReferenceRole}
+    return {**roles, **options, **fields, "references": bool(request.references)}
 
 
-def _sum(entry: Price, effective: Mapping[str, Any], model: Model, unit: str) -> Quote:
+def _sum(entry: Price, effective: Mapping[str, Any], request: Request, model: Model, unit: str) -> Quote:
     field = {"call": None, "image": "count", "second": "duration"}[entry.per]
     times = 1 if field is None else effective[field]
     if times is None and field == "duration":
         basis = f"{entry.amount:g} {unit} a second; the length is not known beforehand"
         return Quote(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=basis, model=model.id)
-    times = times or 1
-    basis = f"{entry.amount:g} {unit} per {entry.per}" + (f" × {times:g}" if field else "")
-    return Quote(amount=entry.amount * times, unit=unit, certainty=entry.certainty, basis=basis, model=model.id)
+    units, words = _units(entry, times or 1, request)
+    sum_in_words = f"{entry.amount:g} {unit} per {entry.per}" + (f" × {words}" if field else "")
+    basis = f"{sum_in_words}; {entry.note}" if entry.note else sum_in_words
+    return Quote(amount=entry.amount * units, unit=unit, certainty=entry.certainty, basis=basis, model=model.id)
+
+
+def _units(entry: Price, times: float, request: Request) -> tuple[float, str]:
+    """Return how many units are billed, and that in words."""
+    words = f"{times:g}"
+    if entry.clips:
+        clips = sum(reference.duration or 0.0 for reference in request.references if reference.kind is Media.VIDEO)
+        times, words = clips + times, f"({clips:g} + {times:g})"
+    if entry.least is not None:
+        times, words = max(times, entry.least), f"max({words.strip('()')}, {entry.least:g})"
+    return times, words
 
 
 def _is_json(value: object) -> bool:
