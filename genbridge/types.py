@@ -6,7 +6,7 @@ problem is reported at once. Durations are seconds; times are aware UTC `datetim
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from html import escape
@@ -94,15 +94,17 @@ _KINDS = dict.fromkeys((".mp4", ".mov", ".webm", ".mkv", ".m4v"), Media.VIDEO) |
 )
 
 
-def _member(enum: type[StrEnum]) -> Any:
-    """Return a converter that turns a member's value into the member and leaves anything else for the check to report."""
+def _role(value: Any) -> Any:
+    return _member(ReferenceRole, value)
 
-    members = {member.value: member for member in enum}
 
-    def convert(value: Any) -> Any:
-        return members.get(value, value) if isinstance(value, str) else value
+def _kind(value: Any) -> Any:
+    return _member(Media, value)
 
-    return convert
+
+def _member(enum: type[StrEnum], value: Any) -> Any:
+    """Return the member with that value; leave anything else as it is, for the check to report."""
+    return next((member for member in enum if member == value), value)
 
 
 def _mapping(value: Any) -> Any:
@@ -117,6 +119,13 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def _guess_kind(reference: Reference) -> Media:
+    if reference.role is ReferenceRole.EXTEND:
+        return Media.VIDEO
+    path = str(reference.source).partition("?")[0]
+    return _KINDS.get(Path(path).suffix.lower(), Media.IMAGE)
+
+
 @attrs.frozen
 class Reference:
     """A file the result is made from.
@@ -126,16 +135,9 @@ class Reference:
     """
 
     source: str | Path
-    role: ReferenceRole = attrs.field(default=ReferenceRole.ASSET, kw_only=True, converter=_member(ReferenceRole))
-    kind: Media = attrs.field(kw_only=True, converter=_member(Media))
+    role: ReferenceRole = attrs.field(default=ReferenceRole.ASSET, kw_only=True, converter=_role)
+    kind: Media = attrs.field(default=attrs.Factory(_guess_kind, takes_self=True), kw_only=True, converter=_kind)
     duration: float | None = attrs.field(default=None, kw_only=True)
-
-    @kind.default
-    def _guess_kind(self) -> Media:
-        if self.role is ReferenceRole.EXTEND:
-            return Media.VIDEO
-        path = str(self.source).partition("?")[0]
-        return _KINDS.get(Path(path).suffix.lower(), Media.IMAGE)
 
 
 _field = attrs.field
@@ -294,7 +296,7 @@ class Result:
     finished_at: datetime
     aspect_ratio: str | None = None
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Asset]:
         return iter(self.assets)
 
     def _repr_html_(self) -> str:
