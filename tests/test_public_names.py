@@ -10,15 +10,81 @@ import pytest
 
 import genbridge
 
-PUBLIC = """
-    Anything Asset AssetRole AuthenticationError Backend BackendError BlockingClient BlockingHandle BudgetError Call
-    CancelUnsupportedError Capabilities Certainty Choice Client ConfigError ContentPolicyError Cost DownloadError Emulator
-    Exchange FLAG Failure Fields File GenbridgeError Group Handle ImageRequest InsufficientCreditsError InvalidRequestError Job
-    JobCancelledError JobError JobExpiredError JobFailedError JobStatus JobTimeoutError JournalError Limits Media Model
-    NotFoundError Option PluginError PollPolicy Price Problem Provider Quote Range RateLimitError Reference ReferenceRole
-    ReferenceRule Reply Request RequestError Result ServiceError Setting Snapshot SubmitUnknownError Text TransportError
-    UnknownProviderError Verdict VideoRequest draw_png draw_video generate hookimpl save
-""".split()
+PUBLIC = [
+    "Anything",
+    "Asset",
+    "AssetRole",
+    "AuthenticationError",
+    "Backend",
+    "BackendError",
+    "BlockingClient",
+    "BlockingHandle",
+    "BudgetError",
+    "Call",
+    "CancelUnsupportedError",
+    "Capabilities",
+    "Certainty",
+    "Choice",
+    "Client",
+    "ConfigError",
+    "ContentPolicyError",
+    "Cost",
+    "DownloadError",
+    "Emulator",
+    "Exchange",
+    "FLAG",
+    "Failure",
+    "Fields",
+    "File",
+    "GenbridgeError",
+    "Group",
+    "Handle",
+    "ImageRequest",
+    "InsufficientCreditsError",
+    "InvalidRequestError",
+    "Job",
+    "JobCancelledError",
+    "JobError",
+    "JobExpiredError",
+    "JobFailedError",
+    "JobStatus",
+    "JobTimeoutError",
+    "JournalError",
+    "Limits",
+    "Media",
+    "Model",
+    "NotFoundError",
+    "Option",
+    "PluginError",
+    "PollPolicy",
+    "Price",
+    "Problem",
+    "Provider",
+    "Quote",
+    "Range",
+    "RateLimitError",
+    "Reference",
+    "ReferenceRole",
+    "ReferenceRule",
+    "Reply",
+    "Request",
+    "RequestError",
+    "Result",
+    "ServiceError",
+    "Setting",
+    "Snapshot",
+    "SubmitUnknownError",
+    "Text",
+    "TransportError",
+    "UnknownProviderError",
+    "Verdict",
+    "VideoRequest",
+    "draw_png",
+    "draw_video",
+    "generate",
+    "hookimpl",
+    "save",
+]
 
 
 def names_for_type_checkers() -> set[tuple[str, str]]:
