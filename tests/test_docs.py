@@ -1,0 +1,172 @@
+"""The documentation is true: its code runs, its hook page is the contract, its reference is complete."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+import genbridge
+from genbridge import BlockingClient, Client, hookspecs, plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)]
+
+
+@attrs.frozen(kw_only=True)
+class Block:
+    """A fenced block of code, and the comment above it that says what to do with it."""
+
+    language: str
+    code: str
+    line: int
+    note: str
+
+    def said(self, word: str) -> str | None:
+        """Return what the comment says after a word and a colon."""
+        return self.note.partition(":")[2].strip() if self.note.startswith(f"{word}:") else None
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Return the blocks of a page, in order."""
+    lines = iter(enumerate(page.read_text(encoding="utf-8").splitlines(), 1))
+    note = ""
+    for number, line in lines:
+        mark = re.match(r"\s*(`{3,})", line)
+        if mark:
+            fence, indent = mark[1], len(mark[0]) - len(mark[1])
+            body = []
+            for _, inner in lines:
+                if inner.strip() == fence:
+                    break
+                body.append(inner[indent:])
+            language = line.strip().lstrip("`").strip()
+            yield Block(language=language, code="\n".join(body) + "\n", line=number, note=note)
+        comment = re.fullmatch(r"\s*<!-- (.*?) -->\s*", line)
+        note = comment[1] if comment else note if not line.strip() else ""
+
+
+class Reader:
+    """Does what a page says, from top to bottom, in an empty directory."""
+
+    def __init__(self, page: Path, runner: asyncio.Runner, services: dict[str, str]) -> None:
+        self.page = page
+        self.runner = runner
+        self.services = services
+        self.names: dict[str, Any] = {"__name__": "__main__"}
+
+    def read(self, block: Block) -> None:
+        """Do what one block says."""
+        if block.said("not run"):
+            return
+        if file := block.said("file"):
+            self.write(Path(file), block.code)
+        elif block.language == "python":
+            self.execute(block)
+        elif block.language == "console":
+            self.command(block)
+        elif block.language == "toml":
+            tomllib.loads(block.code)
+
+    def write(self, file: Path, text: str) -> None:
+        """Write a file; the backends of a config file are led to the sandbox."""
+        for name, lead in self.services.items():
+            text = re.sub(rf'^provider = "{name}".*$', rf"\g<0>\n{lead}", text, flags=re.MULTILINE)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def execute(self, block: Block) -> None:
+        """Run Python, in which `await` works outside of functions too."""
+        source = "\n" * block.line + block.code
+        code = compile(source, self.page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        if code.co_flags & inspect.CO_COROUTINE:
+            self.runner.run(eval(code, self.names))
+        else:
+            exec(code, self.names)
+
+    def command(self, block: Block) -> None:
+        """Run the lines that begin with `$`, and their continuations that begin with `>`."""
+        script = "\n".join(line[2:] for line in block.code.splitlines() if line.startswith(("$ ", "> ")))
+        shell = ["sh", "-e", "-c", script]
+        done = subprocess.run(shell, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=100)
+        expected = int(block.said("exits") or 0)
+        assert expected == done.returncode, f"{self.page.name}:{block.line}: {script}\n{done.stdout}{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[BlockingClient]:
+    """Serve the emulators on loopback."""
+    with BlockingClient(Client.sandbox(speed=200)) as client:
+        yield client
+
+
+@pytest.fixture
+def services(sandbox: BlockingClient, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Make every provider a backend, its key where users have theirs; return the line that leads each to its emulator."""
+    backends = sandbox.config.backends.values()
+    leads = {backend.name: f'base_url = "{backend.base_url}"' for backend in backends}
+    for backend in backends:
+        assert backend.api_key is not None
+        variable = plugins.load(backend.provider).provider.key_variable
+        monkeypatch.setenv(variable, backend.api_key.reveal())
+    tables = [f'[backends.{name}]\nprovider = "{name}"\n{lead}\npoll.interval = 0.1\n' for name, lead in leads.items()]
+    config = home / "genbridge" / "genbridge.toml"
+    config.parent.mkdir()
+    config.write_text("\n".join(tables), encoding="utf-8")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.chdir(tmp_path)
+    return leads
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_code_on_a_page_runs(page: Path, services: dict[str, str]) -> None:
+    """Whoever follows a page from top to bottom meets no error."""
+    with asyncio.Runner() as runner:
+        reader = Reader(page, runner, services)
+        for block in blocks(page):
+            reader.read(block)
+
+
+def signatures() -> list[str]:
+    """Return each hook's signature, as it is written in the contract."""
+    functions = [node for node in ast.parse(inspect.getsource(hookspecs)).body if isinstance(node, ast.FunctionDef)]
+    return [f"{hook.name}({ast.unparse(hook.args)}) -> {ast.unparse(hook.returns or ast.Constant(None))}" for hook in functions]
+
+
+def test_the_headings_of_the_hook_page_are_the_signatures() -> None:
+    """The page on hooks and the contract name the same hooks, arguments and types, in the same order."""
+    page = (DOCS / "reference" / "hooks.md").read_text(encoding="utf-8")
+    assert signatures() == re.findall(r"^## `(.*)`$", page, flags=re.MULTILINE)
+
+
+def test_the_hook_page_says_which_hooks_are_required() -> None:
+    """Each hook's text begins with whether a provider must have it."""
+    page = (DOCS / "reference" / "hooks.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^## `(\w+)\(.*`\n\nRequired", page, flags=re.MULTILINE)) == hookspecs.REQUIRED
+
+
+def test_the_reference_has_every_public_name() -> None:
+    """Nothing that is offered goes without its entry."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
+    documented = {*re.findall(r"^\.\. auto\w+:: genbridge\.(\w+)$", text, flags=re.MULTILINE), "hookimpl"}
+    assert set() == set(genbridge.__all__) - documented
+
+
+def test_every_section_of_the_documentation_has_pages() -> None:
+    """Tutorial, how-to, reference and explanation each hold more than their table of contents."""
+    for section in ("tutorial", "how-to", "reference", "explanation"):
+        assert len(list((DOCS / section).glob("*.md"))) > 1, section
