@@ -18,6 +18,7 @@ import pytest
 
 import genbridge
 from genbridge import BlockingClient, Client, hookspecs, plugins
+from genbridge.config import BackendConfig, Budget, DownloadConfig, JournalConfig, PollConfig, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,6 +165,32 @@ def test_the_reference_has_every_public_name() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
     documented = {*re.findall(r"^\.\. auto\w+:: genbridge\.(\w+)$", text, flags=re.MULTILINE), "hookimpl"}
     assert set() == set(genbridge.__all__) - documented
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "inner"),
+    [
+        ("backends.NAME", BackendConfig, {"name", "key_source", "key_url", "poll", "budget", "settings"}),
+        ("backends.NAME.poll", PollConfig, set()),
+        ("backends.NAME.budget", Budget, set()),
+        ("routes.NAME", Route, {"name"}),
+        ("journal", JournalConfig, {"memory"}),
+        ("downloads", DownloadConfig, set()),
+    ],
+)
+def test_the_config_page_has_every_key(table: str, kind: type[attrs.AttrsInstance], inner: set[str]) -> None:
+    """Each table of the config file is described with all its keys, and no other."""
+    page = (DOCS / "reference" / "config.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## `[{table}]`\n")[2].partition("\n## ")[0].partition("\nA provider may")[0]
+    assert set(attrs.fields_dict(kind)) - inner == set(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("provider", sorted(plugins.names()))
+def test_the_config_page_has_the_settings_of_each_provider(provider: str) -> None:
+    """The keys that a provider adds to a backend's table are described."""
+    page = (DOCS / "reference" / "config.md").read_text(encoding="utf-8")
+    known = {setting.name for setting in plugins.load(provider).provider.settings}
+    assert known == set(re.findall(rf"^\| `{provider}` \| `(\w+)` \|", page, flags=re.MULTILINE))
 
 
 def test_every_section_of_the_documentation_has_pages() -> None:

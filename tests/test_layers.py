@@ -20,9 +20,9 @@ LAYERS = [
     "blocking",
     "client",
     "scheduler downloads journal",
-    "backends sandbox references",
-    "plugins transport limits config",
-    "hookspecs catalogue polling wire types errors addresses timing placeholders",
+    "backends sandbox",
+    "plugins transport limits config references",
+    "hookspecs catalogue polling wire types errors addresses keys origins placeholders tables timing",
 ]
 """From the top down; a module may import from its own layer and those below."""
 
