@@ -1,0 +1,88 @@
+"""The command line: thin, over the client."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from genbridge import __version__
+from genbridge.cli.backends import backends
+from genbridge.cli.config import config
+from genbridge.cli.console import abandon, complain, confess, remark, write_anything
+from genbridge.cli.exits import MEANINGS, Exit, exit_for
+from genbridge.cli.generate import generate, quote
+from genbridge.cli.jobs import jobs
+from genbridge.cli.models import models
+from genbridge.cli.output import error_form, interruption_form, print_json
+from genbridge.cli.sandbox import sandbox
+from genbridge.cli.session import Session, shared
+from genbridge.errors import GenbridgeError
+
+_EXITS = "\b\nExit codes:\n" + "\n".join(f"  {int(code):<4} {meaning}" for code, meaning in MEANINGS.items())
+
+
+class App(click.Group):
+    """The command line; turns every error into one message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        session = ctx.ensure_object(Session)
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except GenbridgeError as error:
+            ctx.exit(_refuse(session, error))
+        except KeyboardInterrupt:
+            ctx.exit(_interrupt(session))
+        except BrokenPipeError:
+            abandon(sys.stdout)
+            ctx.exit(Exit.PIPE)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, not a traceback
+            confess(error, details=session.verbosity > 0)
+            ctx.exit(Exit.FAILED)
+
+
+def _refuse(session: Session, error: GenbridgeError) -> Exit:
+    if session.json:
+        print_json({"error": error_form(error)})
+    complain(error)
+    return exit_for(error)
+
+
+def _interrupt(session: Session) -> Exit:
+    message = _way_on(session)
+    if session.json:
+        print_json({"jobs": [{"id": job_id} for job_id in session.under_way], "error": interruption_form(message)})
+    remark(message)
+    return Exit.INTERRUPTED
+
+
+def _way_on(session: Session) -> str:
+    if session.under_way:
+        return f"interrupted; the job goes on, collect it with: {session.command('jobs', 'wait', *session.under_way)}"
+    if session.submitting:
+        return f"interrupted while a request was being sent; see what became of it with: {session.command('jobs', 'list')}"
+    return "interrupted"
+
+
+@click.group(cls=App, epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="genbridge", message="%(prog)s %(version)s")
+@shared
+def app() -> None:
+    """Make images and videos with any of several services; never pay twice, never lose a paid job.
+
+    With no service configured, try: genbridge generate "A lighthouse at dawn" --sandbox
+    """
+
+
+for command in (generate, quote, models, backends, jobs, config, sandbox):
+    app.add_command(command)
+
+
+def run() -> None:
+    """Run the command line on the arguments of this process, and exit."""
+    write_anything()
+    app(prog_name="genbridge")

@@ -1,0 +1,205 @@
+"""`genbridge jobs`: look at what is on record, and go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genbridge.cli.console import is_dynamic, remark, say, stdout
+from genbridge.cli.exits import Exit
+from genbridge.cli.follow import follow_all, report
+from genbridge.cli.generate import saves_files
+from genbridge.cli.output import job_form, print_json
+from genbridge.cli.progress import board, job_label
+from genbridge.cli.session import Session, pass_session, shared, with_json
+from genbridge.cli.table import print_table
+from genbridge.types import Job, JobStatus
+
+if TYPE_CHECKING:
+    from genbridge.client import Client, Handle
+
+_HEADER = ("ID", "CREATED", "STATUS", "MEDIUM", "MODEL", "BACKEND", "COST", "PROMPT")
+_SHORT_ID = 8
+"""How much of an id a terminal shows; the beginning of one is enough to name a job."""
+_PROMPT = 48
+"""How many characters of a prompt a table shows."""
+
+
+@click.group()
+@shared
+def jobs() -> None:
+    """See, collect, cancel and resume jobs that are on record."""
+
+
+@jobs.command("list")
+@click.option("--status", type=click.Choice([status.value for status in JobStatus]), help="Only those that stand there.")
+@click.option("-b", "--backend", metavar="BACKEND", help="Only those of a backend.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The most to show.")
+@with_json
+@shared
+@pass_session
+def list_jobs(session: Session, *, status: str | None, backend: str | None, limit: int) -> None:
+    """List jobs, the newest first."""
+
+    async def work(client: Client) -> list[Job]:
+        wanted = None if status is None else JobStatus(status)
+        return [job async for job in client.jobs(status=wanted, backend=backend, limit=limit)]
+
+    found = session.run(work)
+    if session.json:
+        print_json({"jobs": [job_form(job) for job in found]})
+    elif found:
+        length = _SHORT_ID if is_dynamic(stdout()) else None
+        print_table(_HEADER, [(job.id[:length], *_row(job)) for job in found], cut="PROMPT")
+    else:
+        remark("no such job is on record" if status or backend else "no job is on record")
+
+
+def _row(job: Job) -> tuple[str, ...]:
+    cost = str(job.cost or job.quote)
+    return (_when(job.created_at), job.status, job.media, job.model, job.backend, cost, _short(job.request.prompt))
+
+
+def _when(time: datetime) -> str:
+    return time.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _short(prompt: str) -> str:
+    text = " ".join(prompt.split())
+    return text if len(text) <= _PROMPT else text[: _PROMPT - 1] + "…"
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@with_json
+@shared
+@pass_session
+def show(session: Session, *, job_id: str) -> None:
+    """Show everything that is on record of one job; asks no service."""
+
+    async def work(client: Client) -> Job:
+        return client.handle(job_id).job
+
+    job = session.run(work)
+    if session.json:
+        print_json({"jobs": [job_form(job)]})
+        return
+    print_table(None, [(name, value) for name, value in _facts(job) if value])
+    if job.status is JobStatus.UNKNOWN:
+        remark("the service may have accepted it and may bill it; nothing is sent again by itself")
+    elif not job.status.terminal:
+        remark(f"collect it with: {session.command('jobs', 'wait', job.id)}")
+
+
+def _facts(job: Job) -> list[tuple[str, str]]:
+    made = job.result.assets if job.result else ()
+    return [
+        ("id", job.id),
+        ("status", job.status),
+        ("medium", job.media),
+        ("model", f"{job.model} ({job.provider_model})" if job.provider_model != job.model else job.model),
+        ("backend", f"{job.backend} ({job.provider})" if job.provider != job.backend else job.backend),
+        ("provider's id", job.provider_id or ""),
+        ("prompt", job.request.prompt),
+        ("created", _when(job.created_at)),
+        ("finished", _when(job.finished_at) if job.finished_at else ""),
+        ("quote", str(job.quote)),
+        ("cost", str(job.cost or "")),
+        ("failure", job.failure.message if job.failure else ""),
+        *((f"{asset.role} {asset.media}", asset.url) for asset in made),
+    ]
+
+
+@jobs.command()
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@saves_files
+@with_json
+@shared
+@pass_session
+@click.pass_context
+def wait(
+    context: click.Context, session: Session, *, job_ids: Sequence[str], output: Path, no_download: bool, timeout: float | None
+) -> None:
+    """Wait for jobs, save their files, and print where they are."""
+
+    async def work(client: Client) -> Exit:
+        handles = [client.handle(job_id) for job_id in job_ids]
+        return await _follow(session, client, handles, directory=None if no_download else output, timeout=timeout)
+
+    context.exit(session.run(work))
+
+
+async def _follow(
+    session: Session, client: Client, handles: Sequence[Handle], *, directory: Path | None, timeout: float | None
+) -> Exit:
+    unique = list({handle.id: handle for handle in handles}.values())
+    with board(quiet=session.json) as shown:
+        outcomes = await follow_all(session, client, unique, shown, directory=directory, timeout=timeout)
+    return report(session, outcomes)
+
+
+@jobs.command()
+@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to watch; the jobs go on after that.")
+@with_json
+@shared
+@pass_session
+@click.pass_context
+def watch(context: click.Context, session: Session, *, job_ids: Sequence[str], timeout: float | None) -> None:
+    """Watch jobs to their end, or all that are unfinished; saves no files."""
+
+    async def work(client: Client) -> Exit:
+        handles = [client.handle(job_id) for job_id in job_ids] if job_ids else await _unfinished(client)
+        if not handles:
+            remark("no unfinished job is on record")
+        return await _follow(session, client, handles, directory=None, timeout=timeout)
+
+    context.exit(session.run(work))
+
+
+async def _unfinished(client: Client) -> list[Handle]:
+    found = [job async for job in client.jobs()]
+    return [client.handle(job.id) for job in reversed(found) if not job.status.terminal]
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@with_json
+@shared
+@pass_session
+def cancel(session: Session, *, job_id: str) -> None:
+    """Ask the service to stop a job, where it can."""
+
+    async def work(client: Client) -> Job:
+        handle = client.handle(job_id)
+        await handle.cancel()
+        return handle.job
+
+    job = session.run(work)
+    if session.json:
+        print_json({"jobs": [job_form(job)]})
+    else:
+        say(f"{job_label(job)}, job {job.id}: {job.status}")
+
+
+@jobs.command()
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Save the files in this folder.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to wait; the jobs go on after that.")
+@with_json
+@shared
+@pass_session
+@click.pass_context
+def resume(context: click.Context, session: Session, *, output: Path | None, timeout: float | None) -> None:
+    """Drive every unfinished job on record to its end."""
+
+    async def work(client: Client) -> Exit:
+        handles = await client.resume(wait=False)
+        if not handles:
+            remark("no unfinished job is on record")
+        return await _follow(session, client, handles, directory=output, timeout=timeout)
+
+    context.exit(session.run(work))

@@ -1,0 +1,137 @@
+"""`genbridge models`: what each backend offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from genbridge.catalogue import FIELDS, Anything, Choice, Domain, Group, Model, Price, Range, Text, listed
+from genbridge.cli.console import complain, remark
+from genbridge.cli.exits import Exit, exit_for
+from genbridge.cli.output import error_form, print_json
+from genbridge.cli.session import Session, pass_session, shared, with_json
+from genbridge.cli.table import print_table
+from genbridge.errors import GenbridgeError
+from genbridge.types import Certainty
+
+if TYPE_CHECKING:
+    from genbridge.client import Client
+
+_HEADER = ("MODEL", "MEDIUM", "BACKEND", "RATIOS", "RESOLUTIONS", "SECONDS", "PRICE")
+
+
+@attrs.frozen(kw_only=True)
+class Offer:
+    """What one backend offers, or why that cannot be said."""
+
+    backend: str
+    models: Sequence[Model] = ()
+    error: GenbridgeError | None = None
+
+
+@click.command()
+@click.option("-b", "--backend", metavar="BACKEND", help="Only those of one backend.")
+@click.option("--no-live", is_flag=True, help="Ask no service; show what the installed packages know.")
+@with_json
+@shared
+@pass_session
+@click.pass_context
+def models(context: click.Context, session: Session, *, backend: str | None, no_live: bool) -> None:
+    """List the models, what they take and what they cost."""
+
+    async def work(client: Client) -> list[Offer]:
+        names = [backend] if backend is not None else list(client.config.backends)
+        return [await _ask(client, name, live=not no_live) for name in names]
+
+    offers = session.run(work)
+    _show(session, offers)
+    context.exit(max((exit_for(offer.error) for offer in offers if offer.error is not None), default=Exit.OK))
+
+
+async def _ask(client: Client, backend: str, *, live: bool) -> Offer:
+    try:
+        return Offer(backend=backend, models=await client.models(backend, live=live))
+    except GenbridgeError as error:
+        return Offer(backend=backend, error=error)
+
+
+def _show(session: Session, offers: Sequence[Offer]) -> None:
+    errors = [offer.error for offer in offers if offer.error is not None]
+    found = [(model, offer.backend) for offer in offers for model in offer.models]
+    if session.json:
+        forms = [model_form(model, backend) for model, backend in found]
+        print_json({"models": forms, "errors": [error_form(error) for error in errors]})
+    elif found:
+        print_table(_HEADER, [_row(model, backend) for model, backend in found])
+    elif not errors:
+        remark(f"no backend is configured; see: {session.command('backends')}")
+    for error in errors:
+        complain(error)
+
+
+def _row(model: Model, backend: str) -> tuple[str, ...]:
+    can = model.capabilities
+    sizes = can.resolution or can.size
+    price = model.unavailable or price_words(model.prices)
+    return (model.id, model.media, backend, words(can.aspect_ratio), words(sizes), words(can.duration), price)
+
+
+def words(domain: Domain | None) -> str:
+    """Return the values that a field may take, in words."""
+    match domain:
+        case None:
+            return "-"
+        case Choice():
+            return listed("yes" if value is True else "no" if value is False else value for value in domain.values)
+        case Range():
+            return f"{domain.low:g} to {domain.high:g}"
+        case Text():
+            return domain.hint or "text"
+        case Anything():
+            return "anything"
+        case Group():
+            return listed(option.name for option in domain.options)
+
+
+def price_words(prices: Sequence[Price]) -> str:
+    """Return what a model costs, from the cheapest to the dearest of each way it is counted."""
+    if not prices:
+        return "unknown"
+    ways = dict.fromkeys(price.per for price in prices)
+    return ", ".join(_span([price for price in prices if price.per == per], per) for per in ways)
+
+
+def _span(prices: Sequence[Price], per: str) -> str:
+    low, high = min(price.amount for price in prices), max(price.amount for price in prices)
+    about = "" if all(price.certainty is Certainty.EXACT for price in prices) else "about "
+    amounts = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"{about}{amounts} per {per}"
+
+
+def model_form(model: Model, backend: str) -> dict[str, Any]:
+    """Return a model as JSON has it."""
+    can = model.capabilities
+    domains = {field: getattr(can, field) for field in FIELDS}
+    return {
+        "id": model.id,
+        "provider_id": model.provider_id,
+        "media": model.media.value,
+        "backend": backend,
+        "title": model.title,
+        "aliases": list(model.aliases),
+        "unavailable": model.unavailable,
+        "expected": model.expected,
+        "live": model.live,
+        "capabilities": {field: words(domain) for field, domain in domains.items() if domain is not None},
+        "references": [
+            {"role": rule.role.value, "kind": rule.kind.value, "least": rule.least, "most": rule.most} for rule in can.references
+        ],
+        "options": [option.name for option in can.options],
+        "prices": [
+            {"amount": price.amount, "per": price.per, "when": dict(price.when), "certainty": price.certainty.value}
+            for price in model.prices
+        ],
+    }

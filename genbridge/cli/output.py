@@ -1,0 +1,158 @@
+"""The JSON that `--json` prints: one document on stdout, and nothing else there.
+
+What stands here is stable: fields may be added, none is renamed or removed. Times are ISO 8601 in UTC, durations seconds, paths as
+the system writes them; what is not known is `null`.
+
+============================== ====================================================================
+command                        document
+============================== ====================================================================
+generate, jobs wait            `{"jobs": [JOB]}`, in the order asked for, whether or not they succeeded
+jobs watch, resume             the same
+jobs list                      `{"jobs": [JOB]}`, the newest first
+jobs show, cancel              `{"jobs": [JOB]}` with one
+generate --dry-run, quote      `{"quotes": [QUOTED]}`
+models                         `{"models": [MODEL], "errors": [ERROR]}`
+backends                       `{"backends": [BACKEND]}`
+config check                   a CHECK
+any, when nothing came of it   `{"error": ERROR}`
+any, on Ctrl-C                 `{"jobs": [{"id"}], "error": ERROR}`, the jobs being those that go on
+============================== ====================================================================
+
+A JOB has
+    `id` (null where no job came about), `backend`, `provider`, `provider_id`, `model`, `provider_model`, `media`, `prompt`,
+    `status`, `created_at`, `submitted_at`, `finished_at`, `progress` (0 to 1), `quote` and `cost` (each a MONEY),
+    `failure` (`{"message", "code"}`), `assets` (of `{"url", "media", "role", "width", "height", "duration", "expires_at"}`),
+    `paths` (the files that were saved now) and `error` (an ERROR).
+A MONEY has
+    `amount`, `unit`, `certainty` (`exact`, `estimated` or `unknown`) and `basis`.
+A QUOTED has
+    `backend`, `media`, `model`, `prompt`, `quote` (a MONEY) and `error` (an ERROR).
+A MODEL has
+    `id`, `provider_id`, `media`, `backend`, `title`, `aliases`, `unavailable` (why not, or null), `expected`, `live`,
+    `capabilities` (what each field that can be set may be, in words), `references` (of `{"role", "kind", "least", "most"}`),
+    `options` (names) and `prices` (of `{"amount", "per", "when", "certainty"}`).
+A BACKEND has
+    `name`, `provider`, `base_url`, `key` (whether there is one; never the key itself), `key_variable`, `default` and `error` (an
+    ERROR: why its provider cannot be used).
+A CHECK has
+    `ok`, `source`, `default`, `backends`, `routes` (names), `journal`, `warnings` (of PROBLEM) and `errors` (of ERROR).
+An ERROR has
+    `kind` (the name of the class in `genbridge.errors`, or `Interrupted`), `message`, `problems` (of PROBLEM) and `exit_code`.
+A PROBLEM has
+    `field` and `message`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from genbridge.cli.console import say
+from genbridge.cli.exits import Exit, exit_for
+from genbridge.errors import GenbridgeError, Problem
+from genbridge.types import Asset, Cost, Job, Quote, Request
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print a document on stdout, in ASCII, so that it survives any encoding."""
+    say(json.dumps(document, indent=2, allow_nan=False))
+
+
+def job_form(job: Job, *, paths: Iterable[Path] = (), error: GenbridgeError | None = None) -> dict[str, Any]:
+    """Return a job as JSON has it, with the files that were saved and what went wrong."""
+    return {
+        "id": job.id,
+        "backend": job.backend,
+        "provider": job.provider,
+        "provider_id": job.provider_id,
+        "model": job.model,
+        "provider_model": job.provider_model,
+        "media": job.media.value,
+        "prompt": job.request.prompt,
+        "status": job.status.value,
+        "created_at": time_form(job.created_at),
+        "submitted_at": time_form(job.submitted_at),
+        "finished_at": time_form(job.finished_at),
+        "progress": job.progress,
+        "quote": money_form(job.quote),
+        "cost": money_form(job.cost),
+        "failure": None if job.failure is None else {"message": job.failure.message, "code": job.failure.code},
+        "assets": [asset_form(asset) for asset in (job.result.assets if job.result else ())],
+        "paths": [str(path) for path in paths],
+        "error": None if error is None else error_form(error),
+    }
+
+
+def unrecorded_form(request: Request, *, backend: str | None, quote: Quote | None, error: GenbridgeError | None) -> dict[str, Any]:
+    """Return the form of a job for a request of which no job came about."""
+    known = {
+        "backend": backend,
+        "model": quote.model if quote else request.model,
+        "media": request.media.value,
+        "prompt": request.prompt,
+        "quote": money_form(quote),
+        "error": None if error is None else error_form(error),
+    }
+    unknown = ("id", "provider", "provider_id", "provider_model", "status", "created_at", "submitted_at", "finished_at")
+    return {**dict.fromkeys([*unknown, "progress", "cost", "failure"]), **known, "assets": [], "paths": []}
+
+
+def asset_form(asset: Asset) -> dict[str, Any]:
+    """Return a produced file as JSON has it."""
+    return {
+        "url": asset.url,
+        "media": asset.media.value,
+        "role": asset.role.value,
+        "width": asset.width,
+        "height": asset.height,
+        "duration": asset.duration,
+        "expires_at": time_form(asset.expires_at),
+    }
+
+
+def money_form(cost: Cost | None) -> dict[str, Any] | None:
+    """Return an amount with its unit and how sure it is."""
+    if cost is None:
+        return None
+    return {"amount": cost.amount, "unit": cost.unit, "certainty": cost.certainty.value, "basis": cost.basis}
+
+
+def quoted_form(request: Request, backend: str | None, quote: Quote | None, *, error: GenbridgeError | None) -> dict[str, Any]:
+    """Return what one request would cost, or why it cannot be sent."""
+    return {
+        "backend": backend,
+        "media": request.media.value,
+        "model": quote.model if quote else request.model,
+        "prompt": request.prompt,
+        "quote": money_form(quote),
+        "error": None if error is None else error_form(error),
+    }
+
+
+def error_form(error: GenbridgeError) -> dict[str, Any]:
+    """Return an error as JSON has it."""
+    problems: Sequence[Problem] = getattr(error, "problems", ())
+    return {
+        "kind": type(error).__name__,
+        "message": error.message,
+        "problems": [problem_form(problem) for problem in problems],
+        "exit_code": int(exit_for(error)),
+    }
+
+
+def problem_form(problem: Problem) -> dict[str, str]:
+    """Return one mistake and where it is."""
+    return {"field": problem.field, "message": problem.message}
+
+
+def interruption_form(message: str) -> dict[str, Any]:
+    """Return Ctrl-C as an error."""
+    return {"kind": "Interrupted", "message": message, "problems": [], "exit_code": int(Exit.INTERRUPTED)}
+
+
+def time_form(time: datetime | None) -> str | None:
+    """Return a time in ISO 8601, in UTC."""
+    return None if time is None else time.astimezone(UTC).isoformat()

@@ -1,0 +1,243 @@
+"""One line for each job while it is under way: redrawn in a terminal, printed once a change elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from genbridge.cli.console import clean, is_dynamic, remark, speaks_unicode, stderr
+from genbridge.types import Cost, Job, JobStatus, Request, Snapshot
+
+if TYPE_CHECKING:
+    from genbridge.downloads import Progress
+
+Now = Callable[[], datetime]
+
+_REDRAWS = 8
+"""How often a second a terminal is redrawn."""
+_BAR = 24
+
+
+def utc_now() -> datetime:
+    """Return the time now."""
+    return datetime.now(UTC)
+
+
+def clock(seconds: float) -> str:
+    """Write a time span as `1:02` or `1:02:03`."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def size(count: float) -> str:
+    """Write a number of bytes in kB or MB."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def label(request: Request, model: str | None, backend: str | None) -> str:
+    """Return what a line calls a job."""
+    return f"{request.media} {model or ''}".rstrip() + (f" on {backend}" if backend else "")
+
+
+def job_label(job: Job) -> str:
+    """Return what a line calls a job that is on record."""
+    return label(job.request, job.model, job.backend)
+
+
+@attrs.define(kw_only=True)
+class Line:
+    """What is shown of one job; times are the wall clock's."""
+
+    label: str
+    since: datetime
+    changed: Callable[[Line], None] = attrs.field(repr=False)
+    status: JobStatus = JobStatus.PENDING
+    job_id: str | None = None
+    expected: float | None = None
+    cost: Cost | None = None
+    progress: float | None = None
+    until: datetime | None = None
+    closed: bool = False
+    """Whether nothing more will happen to it here."""
+    downloads: dict[int, Progress] = attrs.field(factory=dict)
+
+    def attach(self, job: Job, expected: float | None = None) -> None:
+        """Show what is on record of a job."""
+        self.label = job_label(job)
+        self.job_id, self.status, self.expected = job.id, job.status, expected
+        self.since = job.submitted_at or job.created_at
+        self.until = job.finished_at
+        self.cost = job.cost or job.quote
+        self.progress = job.progress
+        self.changed(self)
+
+    def submitting(self) -> None:
+        """Show that the request is on its way."""
+        self.status = JobStatus.SUBMITTING
+        self.changed(self)
+
+    def observe(self, snapshot: Snapshot) -> None:
+        """Show a newer observation."""
+        self.status = snapshot.status
+        self.progress = snapshot.progress
+        self.expected = snapshot.expected or self.expected
+        self.cost = snapshot.cost or self.cost
+        self.changed(self)
+
+    def download(self, progress: Progress) -> None:
+        """Show how far a file is."""
+        self.downloads[progress.index] = progress
+        self.changed(self)
+
+    def fail(self, job: Job | None, now: datetime) -> None:
+        """Show that nothing was accepted, as far as is known."""
+        self.status = job.status if job is not None else JobStatus.FAILED
+        self.job_id = job.id if job is not None else None
+        self.close(now)
+
+    def close(self, now: datetime) -> None:
+        """Show that this is the end of it, here."""
+        self.until = self.until or now
+        self.closed = True
+        self.changed(self)
+
+    def elapsed(self, now: datetime) -> float:
+        """Return for how many seconds the job has run, up to its end."""
+        return ((self.until or now) - self.since).total_seconds()
+
+
+class Board(Protocol):
+    """Shows lines."""
+
+    def add(self, label: str, cost: Cost | None = None) -> Line:
+        """Show one more."""
+        ...
+
+
+@attrs.define
+class PlainBoard:
+    """Prints a line for every change of state; for logs and pipes."""
+
+    print: Callable[[str], None] = remark
+    now: Now = utc_now
+    _printed: dict[int, tuple[object, ...]] = attrs.field(factory=dict, init=False)
+
+    def add(self, label: str, cost: Cost | None = None) -> Line:
+        """Follow one more job."""
+        return Line(label=label, since=self.now(), changed=self._changed, cost=cost)
+
+    def _changed(self, line: Line) -> None:
+        state = (line.status, line.job_id)
+        if line.status is JobStatus.PENDING or self._printed.get(id(line)) == state:
+            return
+        self._printed[id(line)] = state
+        self.print(f"{line.label}: {self._words(line)}")
+
+    def _words(self, line: Line) -> str:
+        cost = f", {line.cost}" if line.cost and line.cost.amount is not None else ""
+        if line.status.terminal:
+            return f"{line.status} after {clock(line.elapsed(self.now()))}{cost}"
+        if line.job_id is None:
+            return f"{line.status}{cost}"
+        expected = f", about {clock(line.expected)} expected" if line.expected else ""
+        return f"{line.status}, job {line.job_id}{expected}"
+
+
+@attrs.define
+class LiveBoard:
+    """Draws one line for each job, and one for each file on its way, over and over."""
+
+    console: Console
+    now: Now = utc_now
+    lines: list[Line] = attrs.field(factory=list, init=False)
+    _spinner: Spinner = attrs.field(init=False)
+
+    @_spinner.default
+    def _make_spinner(self) -> Spinner:
+        return Spinner("dots" if speaks_unicode(self.console) else "line", style="cyan")
+
+    def add(self, label: str, cost: Cost | None = None) -> Line:
+        """Show one more job."""
+        line = Line(label=label, since=self.now(), changed=lambda _line: None, cost=cost)
+        self.lines.append(line)
+        return line
+
+    def __rich__(self) -> RenderableType:
+        """Draw everything as it is now."""
+        files = self._files()
+        return Group(self._jobs(), files) if files.row_count else self._jobs()
+
+    def _jobs(self) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for fixed in (True, False, True, True, True):
+            # Where it is narrow, a column that may wrap gives way first; its text is cut instead.
+            table.add_column(no_wrap=fixed)
+        for line in self.lines:
+            name = Text(clean(line.label), no_wrap=True, overflow="ellipsis")
+            table.add_row(self._mark(line), name, self._state(line), self._time(line), str(line.cost or ""))
+        return table
+
+    def _mark(self, line: Line) -> RenderableType:
+        good, bad = ("✓", "✗") if speaks_unicode(self.console) else ("+", "x")
+        match line.status:
+            case JobStatus.SUCCEEDED:
+                return Text(good, style="green")
+            case JobStatus.FAILED | JobStatus.CANCELLED | JobStatus.EXPIRED:
+                return Text(bad, style="red")
+            case JobStatus.UNKNOWN:
+                return Text("?", style="yellow")
+        return Text("-") if line.closed else self._spinner
+
+    def _state(self, line: Line) -> str:
+        if line.progress is None or line.status.terminal:
+            return line.status.value
+        return f"{line.status} {line.progress:.0%}"
+
+    def _time(self, line: Line) -> str:
+        elapsed = clock(line.elapsed(self.now()))
+        if line.status.terminal or not line.expected:
+            return elapsed
+        return f"{elapsed} of about {clock(line.expected)}"
+
+    def _files(self) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for line in self.lines:
+            for index, progress in sorted(line.downloads.items()):
+                table.add_row("", f"{progress.asset.media} {index + 1}", self._bar(progress), _amount(progress))
+        return table
+
+    def _bar(self, progress: Progress) -> ProgressBar:
+        return ProgressBar(total=progress.total, completed=progress.done, width=_BAR, pulse=progress.total is None)
+
+
+def _amount(progress: Progress) -> str:
+    if progress.total is None or progress.total == progress.done:
+        return size(progress.done)
+    return f"{size(progress.done)} of {size(progress.total)}"
+
+
+def _nothing(_text: str) -> None:
+    """Print nothing."""
+
+
+@contextmanager
+def board(*, quiet: bool = False) -> Iterator[Board]:
+    """Show lines on stderr while the block runs; `quiet` shows them only where they can be redrawn."""
+    console = stderr()
+    if not is_dynamic(console):
+        yield PlainBoard(print=_nothing if quiet else remark)
+        return
+    live = LiveBoard(console)
+    with Live(get_renderable=live.__rich__, console=console, refresh_per_second=_REDRAWS):
+        yield live

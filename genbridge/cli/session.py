@@ -1,0 +1,115 @@
+"""What one run of the command line knows: where its configuration and record are, and how it reaches a client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+import click
+from platformdirs import user_state_path
+
+import genbridge
+from genbridge.cli.console import log_to_stderr
+
+if TYPE_CHECKING:
+    from genbridge.client import Client
+
+T = TypeVar("T")
+
+
+def state_dir() -> Path:
+    """Return where the sandbox keeps its jobs: `GENBRIDGE_STATE_DIR`, else the user's state directory."""
+    given = os.environ.get("GENBRIDGE_STATE_DIR")
+    return Path(given) if given else user_state_path("genbridge", appauthor=False)
+
+
+def connect(session: Session) -> Client:
+    """Return the client that a run works with: the configured one, or the sandbox's."""
+    if session.sandbox:
+        folder = state_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        return genbridge.Client.sandbox(journal=session.journal or folder / "sandbox.db", state=folder / "sandbox.json")
+    if session.journal is not None:
+        return genbridge.Client(session.config, journal=session.journal)
+    return genbridge.Client(session.config)
+
+
+@attrs.define
+class Session:
+    """One run: its options, the jobs it has under way, and how it gets its client."""
+
+    connect: Callable[[Session], Client] = connect
+    config: Path | None = None
+    journal: Path | None = None
+    sandbox: bool = False
+    verbosity: int = 0
+    json: bool = False
+    under_way: dict[str, str] = attrs.field(factory=dict)
+    """The ids of jobs that were accepted and not collected yet, with what they are."""
+    submitting: int = 0
+    """How many submits have no answer yet."""
+
+    def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        """Do some work with a client, on a loop of its own."""
+        return asyncio.run(self._work(work))
+
+    async def _work(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        async with self.connect(self) as client:
+            return await work(client)
+
+    def command(self, *words: str) -> str:
+        """Return a command line that reaches the same jobs as this run."""
+        options: list[str] = []
+        if self.sandbox:
+            options.append("--sandbox")
+        if self.config is not None:
+            options += ["--config", str(self.config)]
+        if self.journal is not None:
+            options += ["--journal", str(self.journal)]
+        return shlex.join(["genbridge", *options, *words])
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    if value:
+        setattr(context.ensure_object(Session), str(parameter.name), value)
+    return value
+
+
+def _listen(context: click.Context, _parameter: click.Parameter, value: int) -> int:
+    session = context.ensure_object(Session)
+    session.verbosity = max(session.verbosity, value)
+    log_to_stderr(session.verbosity)
+    return value
+
+
+def shared(command: Callable[..., T]) -> Callable[..., T]:
+    """Add the options that may stand before or after the name of a command."""
+    option = partial(click.option, expose_value=False, callback=_keep)
+    path = click.Path(dir_okay=False, path_type=Path)
+    for add in (
+        click.option(
+            "-v", "--verbose", count=True, expose_value=False, callback=_listen, help="Log to stderr; -vv for every detail."
+        ),
+        option("--journal", type=path, help="The file with the record of jobs."),
+        option("--config", type=path, help="The configuration file, instead of the one that is found."),
+        option("--sandbox", is_flag=True, help="Use the emulated services: no key, no network, no cost."),
+    ):
+        command = add(command)
+    return command
+
+
+def with_json(command: Callable[..., T]) -> Callable[..., T]:
+    """Add `--json`."""
+    add = click.option(
+        "--json", "json", is_flag=True, expose_value=False, callback=_keep, help="Print JSON, and nothing else, on stdout."
+    )
+    return add(command)

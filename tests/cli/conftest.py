@@ -1,0 +1,242 @@
+"""A client that sends nothing, and a command line that works with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+import pytest
+
+from genbridge.catalogue import Capabilities, Choice, Model, Price, Range
+from genbridge.cli import app
+from genbridge.cli.session import Session
+from genbridge.config import BackendConfig, Config
+from genbridge.downloads import Progress
+from genbridge.errors import JournalError
+from genbridge.types import (
+    Asset,
+    AssetRole,
+    Certainty,
+    Cost,
+    ImageRequest,
+    Job,
+    JobStatus,
+    Media,
+    Quote,
+    Request,
+    Result,
+    Snapshot,
+)
+
+NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
+PAINTER = Model(
+    id="painter-1",
+    provider_id="acme/painter",
+    media=Media.IMAGE,
+    capabilities=Capabilities(aspect_ratio=Choice(("1:1", "16:9")), count=Range(1, 4, default=1)),
+    prices=(Price(amount=5, per="image"),),
+    expected=20.0,
+)
+FILMER = Model(
+    id="filmer-2",
+    provider_id="acme/filmer",
+    media=Media.VIDEO,
+    capabilities=Capabilities(duration=Range(4, 15), resolution=Choice(("480p", "720p"))),
+    prices=(Price(amount=10, per="second", certainty=Certainty.ESTIMATED), Price(amount=20, per="second")),
+)
+
+
+def make_job(request: Request | None = None, **changes: Any) -> Job:
+    """Return a queued job."""
+    request = request or ImageRequest("a red kite")
+    model = {Media.IMAGE: PAINTER, Media.VIDEO: FILMER}[request.media]
+    known: dict[str, Any] = {
+        "id": "job1",
+        "key": "attempt-1",
+        "backend": "studio",
+        "provider": "acme",
+        "model": model.id,
+        "provider_model": model.provider_id,
+        "request": request,
+        "status": JobStatus.QUEUED,
+        "quote": Quote(amount=5, certainty=Certainty.EXACT, basis="5 credits per image", model=model.id),
+        "created_at": NOON,
+        "submitted_at": NOON,
+        "provider_id": "p-1",
+    }
+    return Job(**known | changes)
+
+
+def finish(job: Job) -> Job:
+    """Return a job with its result."""
+    suffix = "png" if job.media is Media.IMAGE else "mp4"
+    asset = Asset(url=f"https://cdn.example/{job.id}.{suffix}", media=job.media, role=AssetRole.OUTPUT, width=1024, height=1024)
+    done = NOON + timedelta(seconds=21)
+    cost = Cost(amount=5)
+    result = Result(
+        job_id=job.id,
+        backend=job.backend,
+        provider=job.provider,
+        model=job.model,
+        request=job.request,
+        assets=(asset,),
+        cost=cost,
+        created_at=job.created_at,
+        finished_at=done,
+    )
+    return attrs.evolve(job, status=JobStatus.SUCCEEDED, finished_at=done, cost=cost, result=result)
+
+
+@attrs.define
+class FakeHandle:
+    """A job that ends when it is asked for its result."""
+
+    job: Job
+    client: FakeClient
+    expected: float | None = 20.0
+    timeouts: list[float | None] = attrs.field(factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.job.id
+
+    async def events(self) -> AsyncIterator[Snapshot]:
+        yield Snapshot(status=JobStatus.RUNNING, progress=0.5)
+        await asyncio.Event().wait()
+
+    async def result(self, timeout: float | None = None) -> Result:
+        self.timeouts.append(timeout)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        if error := self.client.fails.get(f"result {self.job.media}"):
+            raise error(self.job)
+        self.job = finish(self.job)
+        assert self.job.result is not None
+        return self.job.result
+
+    async def cancel(self) -> None:
+        if error := self.client.fails.get("cancel"):
+            raise error(self.job)
+        self.job = attrs.evolve(self.job, status=JobStatus.CANCELLED)
+
+
+@attrs.define
+class FakeClient:
+    """A client without a service: what is asked of it is in `asked`, and what `fails` names raises."""
+
+    record: dict[str, Job] = attrs.field(factory=dict)
+    config: Config = Config(default="studio", backends={"studio": BackendConfig(name="studio", provider="acme")})
+    offers: Mapping[str, Sequence[Model]] = attrs.field(factory=lambda: {"studio": (PAINTER, FILMER)})
+    amount: float | None = 5.0
+    quoted: Quote | None = None
+    fails: dict[str, Callable[[Any], BaseException]] = attrs.field(factory=dict)
+    asked: list[tuple[Any, ...]] = attrs.field(factory=list)
+    handles: list[FakeHandle] = attrs.field(factory=list)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.asked.append(("closed",))
+
+    def _fail(self, name: str, about: Any = None) -> None:
+        if error := self.fails.get(name):
+            raise error(about)
+
+    async def quote(self, request: Request, *, backend: str | None = None) -> Quote:
+        self.asked.append(("quote", request, backend))
+        self._fail(f"quote {request.media}")
+        if self.quoted is not None:
+            return self.quoted
+        model = PAINTER if request.media is Media.IMAGE else FILMER
+        return Quote(amount=self.amount, certainty=Certainty.EXACT, basis="5 credits per image", model=model.id)
+
+    async def submit(self, request: Request, *, backend: str | None = None, max_cost: float | None = None) -> FakeHandle:
+        self.asked.append(("submit", request, backend, max_cost))
+        job = make_job(request, id=f"job{len(self.record) + 1}", backend=backend or "studio")
+        self.record[job.id] = job
+        await asyncio.sleep(0)
+        self._fail("submit", job)
+        return self._handle(job)
+
+    def _handle(self, job: Job) -> FakeHandle:
+        handle = FakeHandle(job, self)
+        self.handles.append(handle)
+        return handle
+
+    def handle(self, job_id: str) -> FakeHandle:
+        if job_id not in self.record:
+            raise JournalError(f"no job {job_id!r} is on record")
+        return self._handle(self.record[job_id])
+
+    async def resume(self, *, wait: bool = True) -> list[FakeHandle]:
+        self.asked.append(("resume", wait))
+        return [self._handle(job) for job in self.record.values() if not job.status.terminal]
+
+    async def jobs(
+        self, *, status: JobStatus | None = None, backend: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[Job]:
+        self.asked.append(("jobs", status, backend, limit))
+        for job in reversed(self.record.values()):
+            yield job
+
+    async def models(self, backend: str | None = None, *, live: bool = True) -> list[Model]:
+        self.asked.append(("models", backend, live))
+        self._fail(f"models {backend}")
+        return list(self.offers[backend or "studio"])
+
+    async def download(self, result: Result, directory: Path, *, progress: Callable[[Progress], None]) -> list[Path]:
+        self.asked.append(("download", result.job_id, directory))
+        self._fail("download", result.assets[0])
+        progress(Progress(asset=result.assets[0], index=0, done=10, total=10))
+        return [directory / f"{result.job_id}.{'png' if result.request.media is Media.IMAGE else 'mp4'}"]
+
+
+@attrs.frozen
+class Run:
+    """What a command line did."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    session: Session
+
+
+@pytest.fixture
+def client() -> FakeClient:
+    """Return a client that sends nothing."""
+    return FakeClient()
+
+
+@pytest.fixture(name="make_job")
+def _make_job() -> Callable[..., Job]:
+    return make_job
+
+
+@pytest.fixture(name="finish")
+def _finish() -> Callable[[Job], Job]:
+    return finish
+
+
+@pytest.fixture(name="painter")
+def _painter() -> Model:
+    return PAINTER
+
+
+@pytest.fixture
+def cli(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """Run a command line with the client that sends nothing."""
+
+    def run(*words: str, connect: Callable[[Session], Any] = lambda _session: client) -> Run:
+        session = Session(connect=connect)
+        with pytest.raises(SystemExit) as exiting:
+            app.main(list(words), prog_name="genbridge", obj=session)
+        printed = capsys.readouterr()
+        code = exiting.value.code
+        return Run(code if isinstance(code, int) else 0, printed.out, printed.err, session)
+
+    return run

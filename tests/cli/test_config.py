@@ -1,0 +1,150 @@
+"""`genbridge config check`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+
+GOOD = """
+default = "video"
+
+[backends.studio]
+provider = "meigen"
+api_key = "env:STUDIO_KEY"
+
+[backends.imini]
+provider = "imini"
+
+[journal]
+path = "jobs.db"
+
+[routes.video]
+backends = ["studio", "imini"]
+prefer = "cheapest"
+"""
+BAD = """
+default = "vidio"
+
+[backends.studio]
+provider = "meigne"
+max_concurent = 3
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Write a file without a mistake."""
+    path = tmp_path / "genbridge.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_a_good_file_is_told_with_what_it_comes_to(cli: Cli, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that is missing is a warning, and no error."""
+    monkeypatch.setenv("STUDIO_KEY", "sk-very-secret")
+
+    run = cli("config", "check", str(file))
+
+    expected = [
+        f"ok: {file}",
+        "  backends  studio (meigen), imini",
+        "  route     video: studio, imini (cheapest)",
+        "  default   video",
+        f"  journal   {file.parent / 'jobs.db'}",
+    ]
+    assert (0, expected) == (run.exit_code, run.stdout.splitlines())
+    assert run.stderr.startswith("warning: backends.imini.api_key: no key: set the environment variable IMINI_API_KEY")
+    assert "secret" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["config", "check", "{}"], ["--config", "{}", "config", "check"], ["config", "check", "--config", "{}"]]
+)
+def test_every_mistake_is_a_line(cli: Cli, file: Path, words: list[str]) -> None:
+    """Wherever the file is named."""
+    file.write_text(BAD)
+
+    run = cli(*(word.format(file) for word in words))
+
+    assert (3, "") == (run.exit_code, run.stdout)
+    heading, *problems = run.stderr.splitlines()
+    assert f"error: {file} has 3 mistakes" == heading
+    assert ["backends.studio.max_concurent", "backends.studio.provider", "default"] == sorted(
+        line.split(":")[0].strip() for line in problems
+    )
+    assert "did you mean 'meigen'?" in run.stderr
+
+
+def test_a_good_file_has_json(cli: Cli, file: Path) -> None:
+    """With the names of what there is, and the warnings."""
+    document = json.loads(cli("config", "check", str(file), "--json").stdout)
+
+    warned = document.pop("warnings")
+    expected = {
+        "ok": True,
+        "source": str(file),
+        "default": "video",
+        "backends": ["studio", "imini"],
+        "routes": ["video"],
+        "journal": str(file.parent / "jobs.db"),
+        "errors": [],
+    }
+    assert expected == document
+    assert ["backends.studio.api_key", "backends.imini.api_key"] == [warning["field"] for warning in warned]
+
+
+def test_a_bad_file_has_json(cli: Cli, file: Path) -> None:
+    """In the same form."""
+    file.write_text(BAD)
+
+    run = cli("config", "check", str(file), "--json")
+
+    document = json.loads(run.stdout)
+    assert (3, False, [], 3) == (run.exit_code, document["ok"], document["backends"], len(document["errors"][0]["problems"]))
+
+
+def test_without_a_file_the_environment_is_checked(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A provider whose key is set is a backend, and the only one the default."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IMINI_API_KEY", "sk-very-secret")
+    monkeypatch.setenv("GENBRIDGE_CONFIG", "")
+
+    run = cli("config", "check")
+
+    assert ["ok: no file; the environment alone", "  backends  imini", "  default   imini"] == run.stdout.splitlines()[:3]
+    assert "" == run.stderr
+
+
+def test_a_configuration_of_nothing_says_what_could_be_set(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """There is no mistake in it, and nothing to use."""
+    monkeypatch.chdir(tmp_path)
+
+    run = cli("config", "check")
+
+    assert (0, "  backends  none", "  default   none") == (run.exit_code, *run.stdout.splitlines()[1:3])
+    assert "warning: backends: there is none" == run.stderr.splitlines()[0]
+    assert "warning: meigen: set the environment variable MEIGEN_API_TOKEN" in run.stderr
+
+
+def test_a_record_in_memory_is_told(cli: Cli, file: Path) -> None:
+    """It has no path."""
+    file.write_text(GOOD.replace("jobs.db", ":memory:"))
+
+    assert "  journal   in memory" == cli("config", "check", str(file)).stdout.splitlines()[-1]
+    assert json.loads(cli("config", "check", str(file), "--json").stdout)["journal"] is None
+
+
+def test_a_key_in_the_file_is_warned_about_and_not_shown(cli: Cli, file: Path) -> None:
+    """The log says where it is."""
+    file.write_text(GOOD.replace("env:STUDIO_KEY", "sk-very-secret"))
+
+    run = cli("config", "check", str(file))
+
+    assert "backends.studio.api_key" in run.stderr
+    assert "secret" not in run.stdout + run.stderr

@@ -1,0 +1,132 @@
+"""What a person reads."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+
+import pytest
+from rich.console import Console
+
+from genbridge.cli.console import abandon, clean, complain, confess, is_dynamic, log_to_stderr, say, speaks_unicode, write_anything
+from genbridge.errors import Problem, RequestError
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_control_characters_of_a_service_do_not_reach_the_terminal() -> None:
+    """Line ends stay, whatever steers a cursor does not."""
+    assert "a [2J b\n\u4f60 c" == clean("a\x1b[2J b\n\u4f60\tc").replace("  ", " ")
+
+
+def test_an_error_is_printed_with_its_problems_as_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, without wrapping or markup."""
+    problems = [Problem("duration", "[bold]30[/] is not between 4 and 15 " + "x" * 200), Problem("model", "unknown")]
+
+    complain(RequestError("the request is not valid", problems=problems))
+
+    printed = capsys.readouterr()
+    assert "" == printed.out
+    expected = ["error: the request is not valid", f"  {problems[0]}", f"  {problems[1]}"]
+    assert expected == printed.err.splitlines()
+
+
+def test_an_unexpected_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says that it is a bug, and how to see more."""
+    confess(ValueError("two\nlines"), details=False)
+
+    expected = "error: ValueError: two lines (this is a bug in genbridge; run it again with -v to see where)\n"
+    assert expected == capsys.readouterr().err
+
+
+def test_an_unexpected_error_shows_its_traceback_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line comes last."""
+    with pytest.raises(ValueError, match="x") as raised:
+        float("x")
+
+    confess(raised.value, details=True)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert "Traceback (most recent call last):" == lines[0]
+    assert "error: ValueError: could not convert string to float: 'x' (this is a bug in genbridge)" == lines[-1]
+
+
+def test_colour_is_used_in_a_terminal_and_not_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR is respected."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    complain(RequestError("no"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    colourful, sys.stderr = sys.stderr, Terminal()
+    complain(RequestError("no"))
+
+    assert "\x1b[1;31m" in colourful.getvalue()  # type: ignore[attr-defined]
+    assert "31m" not in sys.stderr.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("stream", "term", "expected"), [(Terminal(), "xterm", True), (Terminal(), "dumb", False), (io.StringIO(), "xterm", False)]
+)
+def test_lines_are_redrawn_only_in_a_terminal_that_can(
+    stream: io.StringIO, term: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FORCE_COLOR makes no terminal of a pipe."""
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    assert expected == is_dynamic(Console(file=stream))
+
+
+def test_ascii_streams_are_known() -> None:
+    """They get no marks that they cannot write."""
+    assert speaks_unicode(Console(file=io.TextIOWrapper(io.BytesIO(), encoding="utf-8")))
+    assert not speaks_unicode(Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii")))
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "expected"),
+    [(0, ["WARNING: w"]), (1, ["WARNING", "INFO"]), (2, ["WARNING", "INFO", "DEBUG"]), (9, ["WARNING", "INFO", "DEBUG"])],
+)
+def test_the_log_goes_to_stderr_as_far_as_asked(verbosity: int, expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Asking again replaces what was asked before."""
+    log_to_stderr(2)
+    log_to_stderr(verbosity)
+    logger = logging.getLogger("genbridge.test")
+
+    logger.warning("w")
+    logger.info("i")
+    logger.debug("d")
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(expected) == len(lines)
+    assert all(level in line for level, line in zip(expected, lines, strict=True))
+
+
+def test_what_an_encoding_lacks_is_written_as_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prompt in Chinese does not fail on an ASCII terminal."""
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="ascii"))
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+
+    write_anything()
+    say("\u4f60")
+
+    assert b"\\u4f60\n" == buffer.getvalue()
+
+
+def test_an_abandoned_stream_takes_everything_and_keeps_nothing() -> None:
+    """A later write to it does not fail, although its reader is gone."""
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream:
+        os.close(reader)
+        abandon(stream)
+        stream.write("x")
+        stream.flush()

@@ -1,0 +1,240 @@
+"""`genbridge jobs`."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genbridge.errors import CancelUnsupportedError, JobFailedError
+from genbridge.types import Cost, Failure, ImageRequest, Job, JobStatus, VideoRequest
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def record(client: Any, make_job: Callable[..., Job], finish: Callable[[Job], Job]) -> dict[str, Job]:
+    """Record a finished image, a running video, and one that nobody knows of."""
+    jobs = (
+        finish(make_job(id="done", request=ImageRequest("a red kite"))),
+        make_job(VideoRequest("a long\nprompt " + "x" * 100), id="film", status=JobStatus.RUNNING),
+        make_job(id="lost", status=JobStatus.UNKNOWN, provider="studio", provider_model="painter-1"),
+    )
+    client.record.update({job.id: job for job in jobs})
+    return dict(client.record)
+
+
+def test_jobs_are_listed_newest_first(cli: Cli) -> None:
+    """A row each, with the id whole, so that it can be used."""
+    run = cli("jobs", "list")
+
+    header, lost, film, done = run.stdout.splitlines()
+    assert ["ID", "CREATED", "STATUS", "MEDIUM", "MODEL", "BACKEND", "COST", "PROMPT"] == header.split()
+    assert ["lost", "film", "done"] == [row.split()[0] for row in (lost, film, done)]
+    assert film.endswith("a long prompt " + "x" * 33 + "…")
+    assert "succeeded  image   painter-1  studio   5 credits  a red kite" in done
+
+
+def test_a_terminal_shows_the_beginning_of_an_id(
+    cli: Cli, client: Any, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is enough to name a job, and leaves room."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    client.record["0123456789abcdef"] = make_job(id="0123456789abcdef")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    stream = sys.stdout
+    cli("jobs", "list")
+
+    assert "01234567  " in stream.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_list_can_be_narrowed(cli: Cli, client: Any) -> None:
+    """By status, backend and number."""
+    cli("jobs", "list", "--status", "unknown", "-b", "studio", "-n", "3")
+
+    assert ("jobs", JobStatus.UNKNOWN, "studio", 3) in client.asked
+
+
+def test_a_status_that_does_not_exist_is_wrong_usage(cli: Cli) -> None:
+    """The message has those that do."""
+    run = cli("jobs", "list", "--status", "dead")
+
+    assert 2 == run.exit_code
+    assert "succeeded" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [([], "no job is on record\n"), (["--status", "failed"], "no such job is on record\n")]
+)
+def test_an_empty_list_says_so(cli: Cli, client: Any, words: list[str], expected: str) -> None:
+    """On stderr, as it is no result."""
+    client.record.clear()
+
+    run = cli("jobs", "list", *words)
+
+    assert (0, "", expected) == (run.exit_code, run.stdout, run.stderr)
+
+
+def test_the_list_has_json(cli: Cli) -> None:
+    """All that is on record of each."""
+    document = json.loads(cli("jobs", "list", "--json").stdout)
+
+    assert [("lost", "unknown"), ("film", "running"), ("done", "succeeded")] == [
+        (job["id"], job["status"]) for job in document["jobs"]
+    ]
+
+
+def test_a_job_is_shown_with_its_files(cli: Cli) -> None:
+    """Names on the left, values on the right; what is not known is left out."""
+    run = cli("jobs", "show", "done")
+
+    rows = dict(row.split(maxsplit=1) for row in run.stdout.splitlines() if "'s id" not in row and "output" not in row)
+    assert ("done", "succeeded", "painter-1 (acme/painter)", "studio (acme)") == tuple(
+        rows[name] for name in ("id", "status", "model", "backend")
+    )
+    assert "https://cdn.example/done.png" in run.stdout
+    assert "failure" not in rows
+    assert "" == run.stderr
+
+
+def test_names_that_are_the_same_are_shown_once(cli: Cli) -> None:
+    """And a job that may be billed says that nothing is sent again."""
+    run = cli("jobs", "show", "lost")
+
+    assert "model          painter-1\nbackend        studio\n" in run.stdout
+    assert "the service may have accepted it and may bill it; nothing is sent again by itself\n" == run.stderr
+
+
+def test_a_failure_is_shown(cli: Cli, client: Any, make_job: Callable[..., Job]) -> None:
+    """In the service's words, with what was charged."""
+    client.record["bad"] = make_job(id="bad", status=JobStatus.FAILED, failure=Failure(message="too dark"), cost=Cost(amount=0))
+
+    run = cli("jobs", "show", "bad")
+
+    assert "failure        too dark" in run.stdout
+    assert "cost           0 credits" in run.stdout
+
+
+def test_a_job_under_way_says_how_to_collect_it(cli: Cli) -> None:
+    """After what is known of it."""
+    assert "collect it with: genbridge jobs wait film\n" == cli("jobs", "show", "film").stderr
+
+
+def test_a_job_is_shown_as_json(cli: Cli) -> None:
+    """In the form that all have."""
+    run = cli("jobs", "show", "film", "--json")
+
+    assert (["film"], "") == ([job["id"] for job in json.loads(run.stdout)["jobs"]], run.stderr)
+
+
+@pytest.mark.parametrize("command", ["show", "wait", "watch", "cancel"])
+def test_a_job_that_is_not_on_record_is_told(cli: Cli, command: str) -> None:
+    """With the code of the record."""
+    run = cli("jobs", command, "nope", "--json")
+
+    assert (3, "error: no job 'nope' is on record\n") == (run.exit_code, run.stderr)
+    assert "JournalError" == json.loads(run.stdout)["error"]["kind"]
+
+
+def test_jobs_are_waited_for_and_collected(cli: Cli, client: Any, tmp_path: Path) -> None:
+    """In the order asked for, and each once."""
+    run = cli("jobs", "wait", "film", "done", "film", "-o", str(tmp_path), "--timeout", "9")
+
+    assert (0, [f"{tmp_path}/film.mp4", f"{tmp_path}/done.png"]) == (run.exit_code, run.stdout.splitlines())
+    assert [("download", "film", tmp_path), ("download", "done", tmp_path)] == sorted(
+        (entry for entry in client.asked if entry[0] == "download"), reverse=True
+    )
+    assert {9.0} == {timeout for handle in client.handles for timeout in handle.timeouts}
+
+
+def test_jobs_are_waited_for_without_their_files(cli: Cli, client: Any) -> None:
+    """Where nobody wants them."""
+    run = cli("jobs", "wait", "film", "--no-download")
+
+    assert (0, "") == (run.exit_code, run.stdout)
+    assert [("closed",)] == client.asked
+
+
+def test_the_worst_end_gives_the_code(cli: Cli, client: Any) -> None:
+    """And the others are collected."""
+    client.fails["result video"] = lambda job: JobFailedError("it failed", job=job)
+
+    run = cli("jobs", "wait", "film", "done")
+
+    assert (1, "done.png\n") == (run.exit_code, run.stdout)
+
+
+def test_watching_saves_nothing(cli: Cli, client: Any) -> None:
+    """It shows the changes."""
+    run = cli("jobs", "watch", "film")
+
+    assert (0, "") == (run.exit_code, run.stdout)
+    assert [
+        "video filmer-2 on studio: running, job film, about 0:20 expected",
+        "video filmer-2 on studio: succeeded after 0:21, 5 credits",
+    ] == run.stderr.splitlines()
+    assert [("closed",)] == client.asked
+
+
+def test_watching_without_ids_watches_what_is_unfinished(cli: Cli, client: Any) -> None:
+    """The oldest first."""
+    document = json.loads(cli("jobs", "watch", "--json").stdout)
+
+    assert ["film", "lost"] == [job["id"] for job in document["jobs"]]
+
+
+@pytest.mark.parametrize("command", ["watch", "resume"])
+def test_nothing_to_do_is_said(cli: Cli, client: Any, command: str) -> None:
+    """It is no error."""
+    client.record.clear()
+
+    run = cli("jobs", command)
+
+    assert (0, "", "no unfinished job is on record\n") == (run.exit_code, run.stdout, run.stderr)
+
+
+def test_resuming_drives_what_is_unfinished(cli: Cli, client: Any, tmp_path: Path) -> None:
+    """And saves the files where they are wanted."""
+    run = cli("jobs", "resume", "-o", str(tmp_path))
+
+    assert (0, [f"{tmp_path}/film.mp4", f"{tmp_path}/lost.png"]) == (run.exit_code, run.stdout.splitlines())
+    assert ("resume", False) in client.asked
+
+
+def test_resuming_saves_no_files_by_itself(cli: Cli, client: Any) -> None:
+    """There may be many."""
+    assert "" == cli("jobs", "resume").stdout
+    assert [("resume", False), ("closed",)] == client.asked
+
+
+def test_a_job_is_cancelled(cli: Cli) -> None:
+    """It says where it stands then."""
+    run = cli("jobs", "cancel", "film")
+
+    assert (0, "video filmer-2 on studio, job film: cancelled\n") == (run.exit_code, run.stdout)
+
+
+def test_a_job_is_cancelled_with_json(cli: Cli) -> None:
+    """In the form that all have."""
+    (job,) = json.loads(cli("jobs", "cancel", "film", "--json").stdout)["jobs"]
+
+    assert ("film", "cancelled") == (job["id"], job["status"])
+
+
+def test_a_service_that_cannot_cancel_is_told(cli: Cli, client: Any) -> None:
+    """The job goes on."""
+    client.fails["cancel"] = lambda job: CancelUnsupportedError("it goes on and will be billed", job=job)
+
+    run = cli("jobs", "cancel", "film")
+
+    assert (1, "error: it goes on and will be billed\n") == (run.exit_code, run.stderr)

@@ -1,0 +1,126 @@
+"""`genbridge models`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from genbridge.catalogue import FLAG, Anything, Choice, Domain, Group, Model, Option, Price, Range, ReferenceRule, Text
+from genbridge.cli.models import price_words, words
+from genbridge.config import BackendConfig
+from genbridge.errors import AuthenticationError
+from genbridge.types import Certainty, ReferenceRole
+
+Cli = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("domain", "expected"),
+    [
+        (None, "-"),
+        (Choice(("1:1", "16:9")), "1:1, 16:9"),
+        (FLAG, "yes, no"),
+        (Range(4, 15), "4 to 15"),
+        (Text(r"\d+x\d+", hint="such as 1024x768"), "such as 1024x768"),
+        (Text(), "text"),
+        (Anything(), "anything"),
+        (Group((Option("chaos", Range(0, 100)), Option("raw", FLAG))), "chaos, raw"),
+    ],
+)
+def test_a_domain_is_told_in_words(domain: Domain | None, expected: str) -> None:
+    """Each kind in its own."""
+    assert expected == words(domain)
+
+
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [
+        ([], "unknown"),
+        ([Price(amount=5, per="image")], "5 per image"),
+        ([Price(amount=4, per="image"), Price(amount=2, per="image")], "2 to 4 per image"),
+        ([Price(amount=10, per="second", certainty=Certainty.ESTIMATED)], "about 10 per second"),
+        ([Price(amount=10, per="second"), Price(amount=60)], "10 per second, 60 per call"),
+    ],
+)
+def test_prices_are_told_from_the_cheapest_to_the_dearest(prices: list[Price], expected: str) -> None:
+    """For each way of counting."""
+    assert expected == price_words(prices)
+
+
+def test_models_are_listed(cli: Cli, client: Any) -> None:
+    """A row each, after the service was asked."""
+    run = cli("models")
+
+    header, painter, filmer = run.stdout.splitlines()
+    assert ["MODEL", "MEDIUM", "BACKEND", "RATIOS", "RESOLUTIONS", "SECONDS", "PRICE"] == header.split()
+    assert "painter-1  image   studio   1:1, 16:9  -            -        5 per image" == painter
+    assert "filmer-2   video   studio   -          480p, 720p   4 to 15  about 10 to 20 per second" == filmer
+    assert ("models", "studio", True) in client.asked
+
+
+def test_one_backend_can_be_asked_for_without_its_service(cli: Cli, client: Any) -> None:
+    """From what is installed."""
+    cli("models", "-b", "studio", "--no-live")
+
+    assert [("models", "studio", False), ("closed",)] == client.asked
+
+
+def test_a_model_that_cannot_be_used_says_why(cli: Cli, client: Any, painter: Model) -> None:
+    """In place of a price."""
+    client.offers = {"studio": (attrs.evolve(painter, unavailable="it is not open yet"),)}
+
+    assert "it is not open yet" in cli("models").stdout
+
+
+def test_models_have_json(cli: Cli, client: Any, painter: Model) -> None:
+    """With what each takes."""
+    rule = ReferenceRule(role=ReferenceRole.FIRST_FRAME, most=2)
+    can = attrs.evolve(painter.capabilities, references=(rule,), options=(Option("raw", FLAG),))
+    client.offers = {"studio": (attrs.evolve(painter, capabilities=can, aliases=("p1",)),)}
+
+    document = json.loads(cli("models", "--json").stdout)
+
+    expected = {
+        "id": "painter-1",
+        "provider_id": "acme/painter",
+        "media": "image",
+        "backend": "studio",
+        "title": "",
+        "aliases": ["p1"],
+        "unavailable": None,
+        "expected": 20.0,
+        "live": False,
+        "capabilities": {"aspect_ratio": "1:1, 16:9", "count": "1 to 4"},
+        "references": [{"role": "first_frame", "kind": "image", "least": 0, "most": 2}],
+        "options": ["raw"],
+        "prices": [{"amount": 5, "per": "image", "when": {}, "certainty": "exact"}],
+    }
+    assert {"models": [expected], "errors": []} == document
+
+
+def test_a_backend_that_cannot_be_asked_does_not_hide_the_others(cli: Cli, client: Any, painter: Model) -> None:
+    """It gives the code."""
+    names = ("studio", "spare")
+    client.config = attrs.evolve(client.config, backends={name: BackendConfig(name=name, provider="acme") for name in names})
+    client.offers = {"spare": (painter,)}
+    client.fails["models studio"] = lambda _about: AuthenticationError("the key was refused", backend="studio")
+
+    run, in_json = cli("models"), cli("models", "--json")
+
+    assert 4 == run.exit_code
+    assert "painter-1" in run.stdout
+    assert "error: backend 'studio': the key was refused\n" == run.stderr
+    assert ["AuthenticationError"] == [error["kind"] for error in json.loads(in_json.stdout)["errors"]]
+
+
+def test_without_a_backend_it_says_where_to_look(cli: Cli, client: Any) -> None:
+    """There is nothing to list."""
+    client.config = attrs.evolve(client.config, backends={})
+
+    run = cli("models", "--config", "x.toml")
+
+    assert ("", "no backend is configured; see: genbridge --config x.toml backends\n") == (run.stdout, run.stderr)

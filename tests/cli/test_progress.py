@@ -1,0 +1,236 @@
+"""The lines of jobs that are under way."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+from rich.console import Console
+
+from genbridge.cli.progress import LiveBoard, PlainBoard, board, clock, label, size, utc_now
+from genbridge.downloads import Progress
+from genbridge.types import Asset, Certainty, Cost, ImageRequest, Job, JobStatus, Media, Quote, Snapshot, VideoRequest
+
+NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
+COVER = Asset(url="https://cdn.example/a.png", media=Media.IMAGE)
+
+
+@attrs.define
+class Watch:
+    """A wall clock that a test sets."""
+
+    time: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def after(self, seconds: float) -> None:
+        self.time = NOON + timedelta(seconds=seconds)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """Stop at noon."""
+    return Watch()
+
+
+@pytest.fixture
+def live(watch: Watch) -> LiveBoard:
+    """Make a board that is drawn."""
+    return LiveBoard(Console(file=Terminal(), width=100), now=watch)
+
+
+def drawn(board: LiveBoard, *, width: int = 100, encoding: str = "utf-8") -> str:
+    """Return what a board looks like."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(file=stream, width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(board)
+    return capture.get()
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, "0:00"), (7.9, "0:07"), (65, "1:05"), (3605, "1:00:05"), (-3, "0:00")])
+def test_a_time_span_is_written_as_a_clock_shows_it(seconds: float, expected: str) -> None:
+    """Hours only where there are any; a clock that was set back shows none."""
+    assert expected == clock(seconds)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(10, "0 kB"), (12_345, "12 kB"), (3_400_000, "3.4 MB")])
+def test_a_size_is_written_in_a_unit_that_fits(count: int, expected: str) -> None:
+    """Kilobytes, and megabytes from one."""
+    assert expected == size(count)
+
+
+def test_the_time_is_aware() -> None:
+    """It can be compared with the times on record."""
+    assert UTC == utc_now().tzinfo
+
+
+@pytest.mark.parametrize(
+    ("model", "backend", "expected"),
+    [("m", "b", "image m on b"), (None, "b", "image on b"), ("m", None, "image m"), (None, None, "image")],
+)
+def test_a_label_says_what_is_known(model: str | None, backend: str | None, expected: str) -> None:
+    """And nothing else."""
+    assert expected == label(ImageRequest("kite"), model, backend)
+
+
+def test_plain_lines_are_printed_at_a_change_of_state_only(
+    watch: Watch, make_job: Callable[..., Job], finish: Callable[[Job], Job]
+) -> None:
+    """From the submit to the end, with what it cost."""
+    printed: list[str] = []
+    line = PlainBoard(print=printed.append, now=watch).add("image on studio", Quote(amount=5, certainty=Certainty.EXACT))
+    job = make_job()
+
+    line.submitting()
+    line.attach(job, 20.0)
+    line.observe(Snapshot(status=JobStatus.QUEUED))
+    line.observe(Snapshot(status=JobStatus.RUNNING, progress=0.2))
+    line.observe(Snapshot(status=JobStatus.RUNNING, progress=0.4, expected=30.0))
+    line.attach(finish(job))
+    line.download(Progress(asset=COVER, index=0, done=1, total=2))
+    line.close(NOON)
+
+    expected = [
+        "image on studio: submitting, 5 credits",
+        "image painter-1 on studio: queued, job job1, about 0:20 expected",
+        "image painter-1 on studio: running, job job1, about 0:20 expected",
+        "image painter-1 on studio: succeeded after 0:21, 5 credits",
+    ]
+    assert expected == printed
+
+
+def test_a_plain_line_without_price_or_expectation_says_neither(watch: Watch, make_job: Callable[..., Job]) -> None:
+    """What is not known is left out."""
+    printed: list[str] = []
+    line = PlainBoard(print=printed.append, now=watch).add("image")
+
+    line.submitting()
+    line.attach(make_job(quote=Quote(amount=None)))
+    watch.after(9)
+    line.fail(None, watch())
+
+    assert [
+        "image: submitting",
+        "image painter-1 on studio: queued, job job1",
+        "image painter-1 on studio: failed after 0:09",
+    ] == printed
+
+
+def test_a_submit_that_nobody_knows_of_is_shown_as_such(watch: Watch, make_job: Callable[..., Job]) -> None:
+    """It has an id, because it is on record."""
+    printed: list[str] = []
+    line = PlainBoard(print=printed.append, now=watch).add("image")
+
+    line.fail(make_job(status=JobStatus.UNKNOWN), watch())
+
+    assert ["image: unknown, job job1"] == printed
+
+
+def test_a_live_line_has_state_times_and_cost(live: LiveBoard, watch: Watch, make_job: Callable[..., Job]) -> None:
+    """The elapsed time goes on by itself."""
+    line = live.add("video", Quote(amount=130))
+    line.attach(make_job(VideoRequest("kite")), 70.0)
+    line.observe(Snapshot(status=JobStatus.RUNNING, progress=0.425, cost=Cost(amount=130)))
+    watch.after(63)
+
+    words = drawn(live).split("  ")
+    assert "video filmer-2 on studio" in drawn(live)
+    assert ["running 42%", "1:03 of about 1:10", "130 credits"] == [word.strip() for word in words if word.strip()][-3:]
+
+
+def test_a_finished_live_line_stands_still(
+    live: LiveBoard, watch: Watch, make_job: Callable[..., Job], finish: Callable[[Job], Job]
+) -> None:
+    """It shows how long the job took, however late it is."""
+    line = live.add("image")
+    line.attach(finish(make_job()))
+    line.close(NOON)
+    watch.after(500)
+
+    assert "✓" in drawn(live)
+    assert "succeeded  0:21  5 credits" in drawn(live)
+
+
+@pytest.mark.parametrize(
+    ("status", "mark"), [("failed", "✗"), ("cancelled", "✗"), ("expired", "✗"), ("unknown", "?"), ("running", "-")]
+)
+def test_a_closed_line_is_marked_by_how_it_ended(live: LiveBoard, status: str, mark: str, make_job: Callable[..., Job]) -> None:
+    """A wait that ended before the job has a mark of its own."""
+    line = live.add("image")
+    line.attach(make_job(status=JobStatus(status)))
+    line.close(NOON)
+
+    assert mark == drawn(live)[0]
+
+
+def test_a_line_keeps_its_columns_in_a_narrow_terminal(live: LiveBoard, watch: Watch, make_job: Callable[..., Job]) -> None:
+    """The label gives way."""
+    live.add("image").attach(make_job(backend="a-backend-with-a-very-long-name-indeed"), 20.0)
+
+    (row,) = drawn(live, width=72).splitlines()
+    assert "queued  0:00 of about 0:20  5 credits" in row
+    assert "…" in row
+    assert 72 >= len(row)
+
+
+def test_ascii_terminals_get_ascii_marks(make_job: Callable[..., Job], finish: Callable[[Job], Job]) -> None:
+    """Spinner included."""
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="ascii"), width=100)
+    ascii_board = LiveBoard(console, now=lambda: NOON)
+    ascii_board.add("image").attach(finish(make_job()))
+    ascii_board.add("image").attach(make_job())
+
+    assert drawn(ascii_board, encoding="ascii").isascii()
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "expected"),
+    [(1_000_000, 4_000_000, "1.0 MB of 4.0 MB"), (4_000_000, 4_000_000, "4.0 MB"), (12_000, None, "12 kB")],
+)
+def test_each_file_on_its_way_has_a_bar(live: LiveBoard, done: int, total: int | None, expected: str) -> None:
+    """With how much of it is there, and of how much, where that is known."""
+    live.add("image").download(Progress(asset=COVER, index=1, done=done, total=total))
+
+    assert "image 2" in drawn(live)
+    assert expected == drawn(live).splitlines()[-1].split("  ")[-1].strip()
+
+
+def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr; stdout is for results."""
+    with board() as shown:
+        shown.add("image").submitting()
+
+    assert ("", "image: submitting\n") == tuple(capsys.readouterr())
+
+
+def test_a_quiet_pipe_gets_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """As with `--json`."""
+    with board(quiet=True) as shown:
+        shown.add("image").submitting()
+
+    assert ("", "") == tuple(capsys.readouterr())
+
+
+def test_a_terminal_gets_lines_that_are_redrawn(monkeypatch: pytest.MonkeyPatch, make_job: Any) -> None:
+    """The last state stays."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    stream = sys.stderr
+    with board() as shown:
+        shown.add("image").attach(make_job())
+
+    assert "image painter-1 on studio" in stream.getvalue()  # type: ignore[attr-defined]

@@ -1,0 +1,44 @@
+"""Tables on stdout."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from genbridge.cli.table import print_table
+
+
+def test_columns_are_aligned_and_whole_where_stdout_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is cut, so that a script finds everything."""
+    print_table(("ID", "PROMPT"), [("1", "x" * 300), ("22", "two\nlines")], cut="PROMPT")
+
+    expected = ["ID  PROMPT", "1   " + "x" * 300, "22  two lines"]
+    assert expected == capsys.readouterr().out.splitlines()
+
+
+def test_a_table_may_have_no_header(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a list of facts has none."""
+    print_table(None, [("id", "1"), ("status", "queued")])
+
+    assert ["id      1", "status  queued"] == capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("header", [("ID", "PROMPT"), None])
+def test_a_terminal_gets_what_fits(header: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first column stays whole."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+
+    print_table(header, [("0123456789abcdef", "[b]" + "x" * 300)], cut="PROMPT")
+
+    printed = sys.stdout.getvalue()  # type: ignore[attr-defined]
+    assert "0123456789abcdef  [b]x" in printed
+    assert all(len(line) <= 40 for line in printed.splitlines() if "\x1b" not in line)
