@@ -23,7 +23,7 @@ GenbridgeError
 │   ├── JobExpiredError
 │   ├── CancelUnsupportedError
 │   └── JobTimeoutError         also a TimeoutError; the job goes on
-└── DownloadError                                                           .asset
+└── DownloadError                                                           .asset .saved
 
 Every message is a sentence that says what, where and what to do. All of them pickle; no field holds a key.
 """
@@ -31,6 +31,7 @@ Every message is a sentence that says what, where and what to do. All of them pi
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -238,8 +239,9 @@ class JobTimeoutError(JobError, TimeoutError):
 
 
 class DownloadError(GenbridgeError):
-    """A produced file could not be saved; the job and its other files are not affected."""
+    """A produced file could not be saved; the job and its other files are not affected, and `saved` has the paths of those."""
 
-    def __init__(self, message: str, *, asset: Asset | None = None) -> None:
+    def __init__(self, message: str, *, asset: Asset | None = None, saved: Iterable[Path] = ()) -> None:
         super().__init__(message)
         self.asset = asset
+        self.saved = list(saved)
