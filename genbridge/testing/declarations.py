@@ -1,0 +1,167 @@
+"""What a plugin says of itself: its hooks, its static facts and its models."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from genbridge import hookspecs
+from genbridge.catalogue import FIELDS, Group, Model, Option, Price, Provider, ReferenceRule
+from genbridge.errors import PluginError
+from genbridge.testing.findings import Findings
+from genbridge.testing.stage import Hooks
+
+_NAMES = tuple(name for name, value in vars(hookspecs).items() if hasattr(value, "genbridge_spec"))
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check_hooks(plugin: object, findings: Findings) -> Hooks | None:
+    """Note hooks that are missing or have wrong arguments; return the hooks when they can be called."""
+    for name in _NAMES:
+        function = getattr(plugin, name, None)
+        if inspect.isroutine(function) and not hasattr(function, "genbridge_impl"):
+            findings.add(name, "there is a function of that name, but it is not marked with @genbridge.hookimpl")
+    try:
+        hooks = Hooks(plugin)
+    except PluginError as error:
+        findings.add("hooks", error.message)
+        return None
+    missing = sorted(name for name in hookspecs.REQUIRED if not hooks.has(name))
+    for name in missing:
+        findings.add(name, "this hook is required and missing")
+    if hooks.has("models") != hooks.has("catalogue"):
+        findings.add("models", "`models` asks for the live catalogue and `catalogue` reads it: write both or neither")
+    return None if missing else hooks
+
+
+def check_facts(hooks: Hooks, findings: Findings) -> Provider | None:
+    """Note what is wrong with the facts that `describe` returns, and return them."""
+    facts: object = None
+    with findings.of("describe", "asked for the facts"):
+        facts, again = hooks.call("describe"), hooks.call("describe")
+        if facts != again:
+            findings.add("describe", "it returned different facts the second time")
+    if not isinstance(facts, Provider):
+        findings.add("describe", f"it gave no Provider, but {type(facts).__name__}")
+        return None
+    for model in facts.models:
+        check_model(model, "describe", findings)
+    if not all(isinstance(model, Model) for model in facts.models):
+        return None
+    for message in (*_facts(facts), *_numbers(facts), *_names(facts)):
+        findings.add("describe", message)
+    return facts
+
+
+def _facts(provider: Provider) -> Iterator[str]:
+    base, key_url = urlsplit(provider.base_url), provider.key_url
+    if not re.fullmatch("[a-z][a-z0-9_-]*", provider.name):
+        yield f"the name {provider.name!r} is not of lower-case letters, digits, '-' and '_'"
+    if base.scheme != "https" or not base.hostname or base.query or base.fragment or provider.base_url.endswith("/"):
+        yield f"the base URL {provider.base_url!r} is not an https URL without '/' at its end, query and fragment"
+    if not re.fullmatch("[A-Z][A-Z0-9_]*", provider.key_variable):
+        yield f"the key variable {provider.key_variable!r} is not of upper-case letters, digits and '_'"
+    if key_url is not None and urlsplit(key_url).scheme != "https":
+        yield f"the key URL {key_url!r} is not an https URL"
+    if not _TOKEN.fullmatch(provider.auth_header):
+        yield f"the auth header {provider.auth_header!r} is not a header's name"
+    if not any(model.unavailable is None for model in provider.models):
+        yield "it has no model that can be used"
+
+
+def _numbers(provider: Provider) -> Iterator[str]:
+    limits = provider.limits
+    positive = {
+        "poll.interval": provider.poll.interval,
+        "poll.timeout": provider.poll.timeout,
+        "limits.submits": limits.submits,
+        "limits.per": limits.per,
+        "limits.concurrent": limits.concurrent,
+    }
+    for name, number in positive.items():
+        if number is not None and not 0 < number < math.inf:
+            yield f"{name} is {number!r}, not a positive number"
+    if odd := sorted(status for status in provider.refusals if not 400 <= status <= 599):
+        yield f"refusals has {odd}, which are not HTTP errors"
+
+
+def _names(provider: Provider) -> Iterator[str]:
+    for media in sorted({model.media for model in provider.models}):
+        models = [model for model in provider.models if model.media is media]
+        for what, names in (
+            ("ids", [model.id for model in models]),
+            ("provider's ids", [model.provider_id for model in models]),
+            ("aliases", [name for model in models for name in {model.id, model.provider_id, *model.aliases}]),
+        ):
+            if twice := _repeated(names):
+                yield f"of the {what} of its {media} models these are there twice: {twice}"
+    if twice := _repeated(setting.name for setting in provider.settings):
+        yield f"of its settings these are there twice: {twice}"
+
+
+def _repeated(names: Iterable[object]) -> str:
+    return ", ".join(str(name) for name, times in Counter(names).items() if times > 1)
+
+
+def check_model(model: object, hook: str, findings: Findings) -> None:
+    """Note what is wrong with a model that a hook told of."""
+    if not isinstance(model, Model):
+        findings.add(hook, f"one of its models is a {type(model).__name__}, not a Model")
+        return
+    with findings.of(hook, f"reading the model {model.id!r}"):
+        for message in (*_defaults(model), *_rules(model.capabilities.references), *_prices(model)):
+            findings.add(hook, f"model {model.id!r}: {message}")
+
+
+def _defaults(model: Model) -> Iterator[str]:
+    if not model.id or not model.provider_id:
+        yield "an id is empty"
+    if model.expected is not None and not 0 < model.expected < math.inf:
+        yield f"the expected time is {model.expected!r}, not a positive number of seconds"
+    for field in FIELDS:
+        domain = getattr(model.capabilities, field)
+        if domain is not None and domain.default is not None and (problem := domain.problem(domain.default)):
+            yield f"the default of {field}: {problem}"
+    yield from _options(model.capabilities.options, "")
+
+
+def _options(options: Iterable[Option], where: str) -> Iterator[str]:
+    options = tuple(options)
+    if twice := _repeated(option.name for option in options):
+        yield f"these options{where} are there twice: {twice}"
+    for option in options:
+        domain = option.domain
+        if isinstance(domain, Group):
+            yield from _options(domain.options, f" of {option.name!r}")
+        elif domain.default is not None and (problem := domain.problem(domain.default)):
+            yield f"the default of option {option.name!r}{where}: {problem}"
+
+
+def _rules(rules: Iterable[ReferenceRule]) -> Iterator[str]:
+    rules = tuple(rules)
+    if twice := _repeated(f"{rule.kind} as {rule.role}" for rule in rules):
+        yield f"there are two rules for the references {twice}"
+    for rule in rules:
+        if not 0 <= rule.least <= rule.most or rule.most < 1:
+            yield f"the rule for {rule.kind} as {rule.role} wants at least {rule.least} and at most {rule.most}"
+
+
+def _prices(model: Model) -> Iterator[str]:
+    known = {*FIELDS, "references", *(option.name for option in model.capabilities.options)}
+    for price in model.prices:
+        if not 0 <= price.amount < math.inf:
+            yield f"a price is {price.amount!r}"
+        if unknown := sorted(set(price.when) - known):
+            yield f"the price of {price.amount:g} depends on {', '.join(unknown)}, which no request has"
+        yield from _conditions(model, price)
+
+
+def _conditions(model: Model, price: Price) -> Iterator[str]:
+    for field, value in price.when.items():
+        domain = getattr(model.capabilities, field) if field in FIELDS else None
+        if domain is not None and value is not None and (problem := domain.problem(value)):
+            yield f"the price of {price.amount:g} is for a {field} that it does not take: {problem}"
