@@ -15,7 +15,7 @@ from genbridge.cli.exits import MEANINGS, Exit, exit_for
 from genbridge.cli.generate import generate, quote
 from genbridge.cli.jobs import jobs
 from genbridge.cli.models import models
-from genbridge.cli.output import error_form, interruption_form, print_json
+from genbridge.cli.output import bug_form, error_form, interruption_form, print_json
 from genbridge.cli.sandbox import sandbox
 from genbridge.cli.session import Session, shared
 from genbridge.errors import GenbridgeError
@@ -41,8 +41,7 @@ class App(click.Group):
             abandon(sys.stdout)
             ctx.exit(Exit.PIPE)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, not a traceback
-            confess(error, details=session.verbosity > 0)
-            ctx.exit(Exit.FAILED)
+            ctx.exit(_break(session, error))
 
 
 def _refuse(session: Session, error: GenbridgeError) -> Exit:
@@ -52,12 +51,25 @@ def _refuse(session: Session, error: GenbridgeError) -> Exit:
     return exit_for(error)
 
 
+def _break(session: Session, error: Exception) -> Exit:
+    if session.json:
+        print_json({"jobs": _under_way(session), "error": bug_form(error)})
+    confess(error, details=session.verbosity > 0)
+    if session.under_way:
+        remark(f"the job goes on, collect it with: {session.command('jobs', 'wait', *session.under_way)}")
+    return Exit.FAILED
+
+
 def _interrupt(session: Session) -> Exit:
     message = _way_on(session)
     if session.json:
-        print_json({"jobs": [{"id": job_id} for job_id in session.under_way], "error": interruption_form(message)})
+        print_json({"jobs": _under_way(session), "error": interruption_form(message)})
     remark(message)
     return Exit.INTERRUPTED
+
+
+def _under_way(session: Session) -> list[dict[str, str]]:
+    return [{"id": job_id} for job_id in session.under_way]
 
 
 def _way_on(session: Session) -> str:

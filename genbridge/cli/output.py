@@ -15,7 +15,7 @@ models                         `{"models": [MODEL], "errors": [ERROR]}`
 backends                       `{"backends": [BACKEND]}`
 config check                   a CHECK
 any, when nothing came of it   `{"error": ERROR}`
-any, on Ctrl-C                 `{"jobs": [{"id"}], "error": ERROR}`, the jobs being those that go on
+any, on Ctrl-C or a bug        `{"jobs": [{"id"}], "error": ERROR}`, the jobs being those that go on
 ============================== ====================================================================
 
 A JOB has
@@ -37,7 +37,7 @@ A BACKEND has
 A CHECK has
     `ok`, `source`, `default`, `backends`, `routes` (names), `journal`, `warnings` (of PROBLEM) and `errors` (of ERROR).
 An ERROR has
-    `kind` (the name of the class in `genbridge.errors`, or `Interrupted`), `message`, `problems` (of PROBLEM) and `exit_code`.
+    `kind` (the class in `genbridge.errors`, `Interrupted`, or for a bug any other class), `message`, `problems` (of PROBLEM) and `exit_code`.
 A PROBLEM has
     `field` and `message`.
 """
@@ -146,6 +146,11 @@ def error_form(error: GenbridgeError) -> dict[str, Any]:
 def problem_form(problem: Problem) -> dict[str, str]:
     """Return one mistake and where it is."""
     return {"field": problem.field, "message": problem.message}
+
+
+def bug_form(error: Exception) -> dict[str, Any]:
+    """Return an error that nobody expected as JSON has it."""
+    return {"kind": type(error).__name__, "message": str(error), "problems": [], "exit_code": int(Exit.FAILED)}
 
 
 def interruption_form(message: str) -> dict[str, Any]:

@@ -83,6 +83,17 @@ def test_an_unexpected_error_is_one_line(cli: Cli, client: Any) -> None:
     assert "Traceback (most recent call last):" in verbose.stderr
 
 
+def test_an_unexpected_error_does_not_lose_the_job(cli: Cli, client: Any) -> None:
+    """It says how to go on, in words and as JSON."""
+    client.fails["result image"] = lambda _job: ZeroDivisionError("by zero")
+
+    plain, in_json = cli("generate", "kite"), cli("generate", "kite", "--json")
+
+    assert "the job goes on, collect it with: genbridge jobs wait job1" == plain.stderr.splitlines()[-1]
+    document = json.loads(in_json.stdout)
+    assert ([{"id": "job2"}], "ZeroDivisionError") == (document["jobs"], document["error"]["kind"])
+
+
 @pytest.mark.parametrize("words", [["-vv", "quote", "kite"], ["quote", "kite", "-vv"], ["-v", "quote", "kite", "-vv"]])
 def test_the_log_is_as_wordy_as_asked_wherever_that_is(cli: Cli, words: list[str]) -> None:
     """The wordier wish counts."""

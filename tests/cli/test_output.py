@@ -43,7 +43,7 @@ def test_every_form_has_the_documented_fields(make_job: Callable[..., Job], pain
     }
 
     assert {name: documented(name) for name in forms} == {name: set(form or {}) for name, form in forms.items()}
-    assert set(output.interruption_form("stopped")) == set(error)
+    assert set(error) == set(output.interruption_form("stopped")) == set(output.bug_form(KeyError("x")))
 
 
 def test_a_request_without_a_job_has_the_same_fields(make_job: Callable[..., Job]) -> None:
