@@ -1,0 +1,97 @@
+"""API keys: where they are read from, and a value that never shows one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import attrs
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST_BYTES = 65536
+_TYPICAL = 20
+"""Characters that a key has at least."""
+
+
+class Secret:
+    """An API key: it can be compared and revealed, but is never shown and cannot be pickled."""
+
+    # Not an attrs class: `attrs.asdict` of a configuration would take it apart.
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the key itself, to be sent and not to be kept."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        return self._value == other._value if isinstance(other, Secret) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an API key cannot be pickled; load the configuration anew in the other process")
+
+
+@attrs.frozen(kw_only=True)
+class Key:
+    """What was found where a key should be: `source` is that place in words, and `problem` what is wrong with what is there."""
+
+    secret: Secret | None = None
+    source: str = ""
+    problem: str | None = None
+
+
+def from_variable(name: str, env: Mapping[str, str]) -> Key:
+    """Read the key in an environment variable; none when it is not set or empty."""
+    if not _VARIABLE.fullmatch(name):
+        return Key(problem='what follows "env:" is not the name of an environment variable')
+    text = env.get(name, "")
+    return _key(text, f"env {name if text else _unless_key(name)}")
+
+
+def from_file(name: str, path: Path) -> Key:
+    """Read the key in a file; `name` is the path as it was written."""
+    named = _unless_key(name)
+    source = f"file {path if named == name else named}"
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not a text file"
+        return Key(source=source, problem=f"the {source} cannot be read: {why}")
+    return _key(text, source)
+
+
+def from_text(text: str) -> Key:
+    """Take the text itself as the key."""
+    return _key(text, "literal")
+
+
+def _key(text: str, source: str) -> Key:
+    text = text.strip()
+    if not all("!" <= character <= "~" for character in text):
+        return Key(source=source, problem="the key holds a space, a control character or a letter that no key has; copy it again")
+    return Key(secret=Secret(text) if text else None, source=source)
+
+
+def _unless_key(name: str) -> str:
+    """Return the name of a variable or file, unless it may be a key that somebody put there: long, not in capitals, no path."""
+    return name if len(name) < _TYPICAL or name.upper() == name or "/" in name or "\\" in name else "that api_key names"
