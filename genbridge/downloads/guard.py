@@ -20,7 +20,7 @@ from genbridge.addresses import is_loopback
 from genbridge.downloads.policy import DownloadPolicy
 from genbridge.errors import DownloadError
 
-READ_AHEAD = 1024 * 1024
+READ_AHEAD = 256 * 1024
 """How many bytes a connection may read ahead of what is written, about."""
 
 # The IANA registry of special-purpose addresses, written out because what Python calls global differs from version to version.
