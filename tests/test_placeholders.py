@@ -142,7 +142,7 @@ class Film:
     """What a player reads of an MP4 before it decodes."""
 
     order: list[str]
-    size: tuple[float, float]
+    size: tuple[int, int]
     timescale: int
     duration: int
     runs: list[tuple[int, ...]]
@@ -182,10 +182,10 @@ def film(data: bytes) -> Film:
     assert (timescale, duration) == unpack_from(">II", found["/moov/mvhd"], 12)
     assert duration == unpack_from(">I", found["/moov/trak/tkhd"], 20)[0]
     width, height = unpack_from(">II", found["/moov/trak/tkhd"], 76)
-    assert (width >> 16, height >> 16) == unpack_from(">HH", entry, 32)
+    assert (width, height) == tuple(side << 16 for side in unpack_from(">HH", entry, 32))
     return Film(
         order=[name for name, _ in parts if name.count("/") == 1],
-        size=(width / 65536, height / 65536),
+        size=(width >> 16, height >> 16),
         timescale=timescale,
         duration=duration,
         runs=table(found[f"{STBL}/stts"], 2),
