@@ -56,7 +56,7 @@ def _break(session: Session, error: Exception) -> Exit:
         print_json({"jobs": _under_way(session), "error": bug_form(error)})
     confess(error, details=session.verbosity > 0)
     if session.under_way:
-        remark(f"the job goes on, collect it with: {session.command('jobs', 'wait', *session.under_way)}")
+        remark(_collect(session))
     return Exit.FAILED
 
 
@@ -74,10 +74,16 @@ def _under_way(session: Session) -> list[dict[str, str]]:
 
 def _way_on(session: Session) -> str:
     if session.under_way:
-        return f"interrupted; the job goes on, collect it with: {session.command('jobs', 'wait', *session.under_way)}"
+        return f"interrupted; {_collect(session)}"
     if session.submitting:
         return f"interrupted while a request was being sent; see what became of it with: {session.command('jobs', 'list')}"
     return "interrupted"
+
+
+def _collect(session: Session) -> str:
+    command = session.command("jobs", "wait", *session.under_way)
+    several = len(session.under_way) > 1
+    return f"the jobs go on, collect them with: {command}" if several else f"the job goes on, collect it with: {command}"
 
 
 @click.group(cls=App, epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -37,7 +37,8 @@ A BACKEND has
 A CHECK has
     `ok`, `source`, `default`, `backends`, `routes` (names), `journal`, `warnings` (of PROBLEM) and `errors` (of ERROR).
 An ERROR has
-    `kind` (the class in `genbridge.errors`, `Interrupted`, or for a bug any other class), `message`, `problems` (of PROBLEM) and `exit_code`.
+    `kind` (the class in `genbridge.errors`, `Interrupted`, or for a bug any other class), `message`, `problems` (of PROBLEM) and
+    `exit_code`.
 A PROBLEM has
     `field` and `message`.
 """

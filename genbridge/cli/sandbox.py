@@ -46,11 +46,12 @@ def instructions(running: Sandbox) -> Iterator[str]:
     yield "# genbridge.toml"
     yield running.config().rstrip()
     yield ""
-    yield "# or, in a shell"
+    yield "# or, in a shell, for any program that reads these variables"
     for name in running.emulators:
         described = plugins.load(name).provider
-        yield f"export {described.key_variable}={running.key(name)}"
-        if described.base_url_variable:
+        # A key without its address would be sent to the real service.
+        if described.base_url_variable is not None:
+            yield f"export {described.key_variable}={running.key(name)}"
             yield f"export {described.base_url_variable}={running.base_url(name)}"
 
 

@@ -277,6 +277,16 @@ def test_an_interruption_says_how_to_go_on(cli: Cli, client: Any) -> None:
     assert "interrupted; the job goes on, collect it with: genbridge --sandbox jobs wait job1" == run.stderr.splitlines()[-1]
 
 
+def test_an_interruption_of_several_jobs_names_them_all(cli: Cli, client: Any) -> None:
+    """One command collects them."""
+    client.fails["result image"] = lambda _job: KeyboardInterrupt()
+    client.fails["result video"] = lambda _job: KeyboardInterrupt()
+
+    run = cli("generate", "kite", "--image", "--video")
+
+    assert "interrupted; the jobs go on, collect them with: genbridge jobs wait job1 job2" == run.stderr.splitlines()[-1]
+
+
 def test_an_interruption_has_json_with_the_id(cli: Cli, client: Any) -> None:
     """So that a script can go on too."""
     client.fails["result image"] = lambda _job: KeyboardInterrupt()
