@@ -69,7 +69,11 @@ class Range:
         if not self.low <= value <= self.high:
             return f"{value!r} is not between {self.low:g} and {self.high:g}"
         if self.step is not None and (value - self.low) % self.step:
-            return f"{value!r} is not a whole number" if self.step == 1 else f"{value!r} is not in steps of {self.step:g} from {self.low:g}"
+            return (
+                f"{value!r} is not a whole number"
+                if self.step == 1
+                else f"{value!r} is not in steps of {self.step:g} from {self.low:g}"
+            )
         return None
 
 
@@ -142,7 +146,9 @@ def check_options(options: Mapping[str, Any], known: Sequence[Option]) -> Iterat
         option = by_name.get(name)
         if option is None:
             near = did_you_mean(name, by_name)
-            yield Problem(str(name), f"unknown option{near}" if near or not by_name else f"unknown option; known are {listed(by_name)}")
+            yield Problem(
+                str(name), f"unknown option{near}" if near or not by_name else f"unknown option; known are {listed(by_name)}"
+            )
         elif problem := option.domain.problem(value):
             yield Problem(name, problem)
 
@@ -279,8 +285,8 @@ class Provider:
     """What a provider says of itself.
 
     `key_variable` is the environment variable with the key and `key_url` where a person gets one. The key is sent as `auth_header`
-    with `auth_prefix` before it. `refusals` are the HTTP statuses that mean, of a submit, that nothing was started. The first model of a
-    medium is the default for requests that name none.
+    with `auth_prefix` before it. `refusals` are the HTTP statuses that mean, of a submit, that nothing was started. The first model of
+    a medium is the default for requests that name none.
     """
 
     name: str
@@ -319,7 +325,8 @@ def find(models: Iterable[Model], name: str | None, media: Media) -> Model | Non
 def choose(models: Iterable[Model], request: Request, *, where: str) -> Model:
     """Return the model a request is for; raises `RequestError` when `where` (a backend) has no such model."""
     models = tuple(models)
-    model = find(models, request.model, request.media) if isinstance(request.model, str | None) else None
+    name: object = request.model
+    model = find(models, name, request.media) if name is None or isinstance(name, str) else None
     if model is not None and model.unavailable is None:
         return model
     raise RequestError("the request is not valid", problems=[Problem("model", _no_model(models, request, model, where))])
@@ -371,10 +378,11 @@ def _check_fields(request: Request, model: Model) -> Iterator[Problem]:
 
 
 def _check_own_options(request: Request, capabilities: Capabilities) -> Iterator[Problem]:
-    if not isinstance(request.options, Mapping):
-        yield Problem("options", f"{request.options!r} is not a table of options")
+    options: object = request.options
+    if not isinstance(options, Mapping):
+        yield Problem("options", f"{options!r} is not a table of options")
         return
-    for problem in check_options(request.options, capabilities.options):
+    for problem in check_options(options, capabilities.options):
         yield Problem(f"options.{problem.field}", problem.message)
 
 

@@ -43,7 +43,7 @@ class PollPolicy:
         `elapsed` is the time since the submit, `expected` how long the job usually takes, `hint` what the service asked for,
         `misses` the polls that failed in a row, and `chance` a number in [0, 1) for the jitter.
         """
-        wait = self.interval * 2 ** min(misses, _RAPID_MISSES)
+        wait = self.interval * 2.0 ** min(misses, _RAPID_MISSES)
         if not misses and not self.fixed:
             wait = self._thinned(elapsed, expected)
         wait = min(max(wait, self.interval), max(_LONGEST_WAIT, self.interval))

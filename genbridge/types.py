@@ -15,8 +15,6 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import attrs
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
-
 
 class Media(StrEnum):
     """What a file is: an image, a video or an audio track."""
@@ -140,9 +138,6 @@ class Reference:
     duration: float | None = attrs.field(default=None, kw_only=True)
 
 
-_field = attrs.field
-
-
 @attrs.frozen
 class ImageRequest:
     """What the user wants: one or more images from one prompt.
@@ -153,15 +148,15 @@ class ImageRequest:
     media: ClassVar[Literal[Media.IMAGE]] = Media.IMAGE
 
     prompt: str
-    model: str | None = _field(default=None, kw_only=True)
-    aspect_ratio: str | None = _field(default=None, kw_only=True, converter=_lower)
-    size: str | None = _field(default=None, kw_only=True, converter=_lower)
-    resolution: str | None = _field(default=None, kw_only=True, converter=_lower)
-    count: int | None = _field(default=None, kw_only=True)
-    quality: str | None = _field(default=None, kw_only=True, converter=_lower)
-    seed: int | None = _field(default=None, kw_only=True)
-    references: tuple[Reference, ...] = _field(default=(), kw_only=True, converter=_tuple)
-    options: Mapping[str, Any] = _field(factory=dict, kw_only=True, converter=_mapping, hash=False)
+    model: str | None = attrs.field(default=None, kw_only=True)
+    aspect_ratio: str | None = attrs.field(default=None, kw_only=True, converter=_lower)
+    size: str | None = attrs.field(default=None, kw_only=True, converter=_lower)
+    resolution: str | None = attrs.field(default=None, kw_only=True, converter=_lower)
+    count: int | None = attrs.field(default=None, kw_only=True)
+    quality: str | None = attrs.field(default=None, kw_only=True, converter=_lower)
+    seed: int | None = attrs.field(default=None, kw_only=True)
+    references: tuple[Reference, ...] = attrs.field(default=(), kw_only=True, converter=_tuple)
+    options: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True, converter=_mapping, hash=False)
 
 
 @attrs.frozen
@@ -174,16 +169,16 @@ class VideoRequest:
     media: ClassVar[Literal[Media.VIDEO]] = Media.VIDEO
 
     prompt: str
-    model: str | None = _field(default=None, kw_only=True)
-    aspect_ratio: str | None = _field(default=None, kw_only=True, converter=_lower)
-    resolution: str | None = _field(default=None, kw_only=True, converter=_lower)
-    duration: float | None = _field(default=None, kw_only=True)
-    audio: bool | None = _field(default=None, kw_only=True)
-    seed: int | None = _field(default=None, kw_only=True)
-    watermark: bool | None = _field(default=None, kw_only=True)
-    return_last_frame: bool | None = _field(default=None, kw_only=True)
-    references: tuple[Reference, ...] = _field(default=(), kw_only=True, converter=_tuple)
-    options: Mapping[str, Any] = _field(factory=dict, kw_only=True, converter=_mapping, hash=False)
+    model: str | None = attrs.field(default=None, kw_only=True)
+    aspect_ratio: str | None = attrs.field(default=None, kw_only=True, converter=_lower)
+    resolution: str | None = attrs.field(default=None, kw_only=True, converter=_lower)
+    duration: float | None = attrs.field(default=None, kw_only=True)
+    audio: bool | None = attrs.field(default=None, kw_only=True)
+    seed: int | None = attrs.field(default=None, kw_only=True)
+    watermark: bool | None = attrs.field(default=None, kw_only=True)
+    return_last_frame: bool | None = attrs.field(default=None, kw_only=True)
+    references: tuple[Reference, ...] = attrs.field(default=(), kw_only=True, converter=_tuple)
+    options: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True, converter=_mapping, hash=False)
 
 
 Request: TypeAlias = ImageRequest | VideoRequest
@@ -196,7 +191,7 @@ class File:
     name: str
     kind: Media
     content_type: str
-    data: bytes = _field(repr=lambda data: f"<{len(data)} bytes>")
+    data: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
     model: str | None = None
     """The provider's id of the model it is for."""
 
@@ -208,7 +203,7 @@ class Backend:
     name: str
     provider: str
     base_url: str
-    settings: Mapping[str, str] = _field(factory=dict, converter=_mapping, hash=False)
+    settings: Mapping[str, str] = attrs.field(factory=dict, converter=_mapping, hash=False)
     """The provider's own settings (see `Provider.settings`), defaults filled in."""
 
 

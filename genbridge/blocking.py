@@ -1,0 +1,191 @@
+"""The blocking face: the same client, run on an event loop in a background thread.
+
+It works in a script, in a notebook and inside a running event loop, as the loop it uses is its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from genbridge.client import Client, Handle
+
+if TYPE_CHECKING:
+    from genbridge.catalogue import Model
+    from genbridge.config import Config
+    from genbridge.downloads import Progress
+    from genbridge.types import Job, JobStatus, Quote, Request, Result, Snapshot
+
+T = TypeVar("T")
+
+
+class _Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="genbridge", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; an interrupt cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def each(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """Yield what an asynchronous iterator yields."""
+        try:
+            while True:
+                yield self.run(_next(items))
+        except StopAsyncIteration:
+            return
+
+    def close(self) -> None:
+        """Stop the loop and its thread."""
+        self.run(self._loop.shutdown_asyncgens())
+        self.run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+async def _next(items: AsyncIterator[T]) -> T:
+    return await anext(items)
+
+
+class BlockingClient:
+    """`Client` with methods that block; use it as `with BlockingClient() as client`.
+
+    `client` is an asynchronous client that is not open yet, such as `Client.sandbox()`; left out, one of `config` and `journal`.
+    """
+
+    def __init__(self, client: Client | None = None, **settings: Any) -> None:
+        self._client = client or Client(**settings)
+        self._loop = _Loop()
+
+    def __enter__(self) -> Self:
+        try:
+            self._loop.run(self._client.__aenter__())
+        except BaseException:
+            self._loop.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop driving jobs and close everything; jobs go on at their services and stay on record."""
+        self._loop.run(self._client.aclose())
+        self._loop.close()
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self._client.config
+
+    def models(self, backend: str | None = None, *, live: bool = True) -> list[Model]:
+        """Return what a backend offers."""
+        return self._loop.run(self._client.models(backend, live=live))
+
+    def quote(self, request: Request, *, backend: str | None = None) -> Quote:
+        """Check a request and return what it will cost; sends nothing."""
+        return self._loop.run(self._client.quote(request, backend=backend))
+
+    def submit(self, request: Request, *, backend: str | None = None, max_cost: float | None = None) -> BlockingHandle:
+        """Submit a request and return once the service has accepted it."""
+        return self._handle(self._loop.run(self._client.submit(request, backend=backend, max_cost=max_cost)))
+
+    def generate(
+        self, request: Request, *, backend: str | None = None, max_cost: float | None = None, timeout: float | None = None
+    ) -> Result:
+        """Submit a request and wait for its result."""
+        return self._loop.run(self._client.generate(request, backend=backend, max_cost=max_cost, timeout=timeout))
+
+    def handle(self, job_id: str) -> BlockingHandle:
+        """Return the handle of a job on record."""
+        return self._handle(self._client.handle(job_id))
+
+    def resume(self, *, wait: bool = True) -> list[BlockingHandle]:
+        """Drive every unfinished job on record."""
+        return [self._handle(handle) for handle in self._loop.run(self._client.resume(wait=wait))]
+
+    def jobs(self, *, status: JobStatus | None = None, backend: str | None = None, limit: int | None = None) -> Iterator[Job]:
+        """Yield the jobs on record, newest first."""
+        return self._loop.each(self._client.jobs(status=status, backend=backend, limit=limit))
+
+    def download(self, result: Result, directory: Path | str, *, progress: Callable[[Progress], None] | None = None) -> list[Path]:
+        """Save a result's files, each with a sidecar, and return their paths."""
+        return self._loop.run(self._client.download(result, directory, progress=progress))
+
+    def _handle(self, handle: Handle) -> BlockingHandle:
+        return BlockingHandle(handle, self._loop)
+
+
+class BlockingHandle:
+    """`Handle` with methods that block."""
+
+    def __init__(self, handle: Handle, loop: _Loop) -> None:
+        self._handle = handle
+        self._loop = loop
+
+    @property
+    def id(self) -> str:
+        """The job's id on record."""
+        return self._handle.id
+
+    @property
+    def job(self) -> Job:
+        """The job as it is known now."""
+        return self._handle.job
+
+    @property
+    def expected(self) -> float | None:
+        """How many seconds such a job usually takes, where anybody says."""
+        return self._handle.expected
+
+    def events(self) -> Iterator[Snapshot]:
+        """Yield what is known now, then every observation until the job ends."""
+        return self._loop.each(self._handle.events())
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Wait for the result; a timeout (seconds) ends the wait and not the job."""
+        return self._loop.run(self._handle.result(timeout))
+
+    def cancel(self) -> None:
+        """Ask the service to stop the job."""
+        self._loop.run(self._handle.cancel())
+
+
+def generate(
+    request: Request,
+    *,
+    backend: str | None = None,
+    config: Config | Path | str | None = None,
+    max_cost: float | None = None,
+    timeout: float | None = None,
+) -> Result:
+    """Submit a request, wait for its result and return it.
+
+    Raises what `Client.submit` and `Handle.result` raise; a job that was submitted stays on record whatever happens here.
+    """
+    with BlockingClient(config=config) as client:
+        return client.generate(request, backend=backend, max_cost=max_cost, timeout=timeout)
+
+
+def save(result: Result, directory: Path | str = ".") -> list[Path]:
+    """Save a result's files, each with a sidecar, and return their paths in order."""
+    from genbridge.downloads import download  # noqa: PLC0415 (loaded when it is used)
+
+    loop = _Loop()
+    try:
+        return loop.run(download(result, directory))
+    finally:
+        loop.close()

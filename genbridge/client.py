@@ -1,0 +1,398 @@
+"""`Client` and `Handle`: what an application uses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+from uuid import uuid4
+
+import attrs
+
+from genbridge import plugins
+from genbridge.backends import Account, Plan
+from genbridge.config import BackendConfig, Config, PollConfig, Route, Secret, load
+from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, RequestError
+from genbridge.journal import Caps, Journal, open_journal
+from genbridge.plugins import Plugin
+from genbridge.scheduler import Drive, Scheduler
+from genbridge.timing import Clock, SystemClock, wait_for
+from genbridge.transport import Transport
+from genbridge.types import Job, JobStatus, Quote, Request, Result, Snapshot, Verdict
+
+if TYPE_CHECKING:
+    from genbridge.catalogue import Model
+    from genbridge.downloads import Progress
+    from genbridge.sandbox import Sandbox
+
+T = TypeVar("T")
+
+_PAGE = 200
+_FROM_CONFIG = "from the configuration"
+_EVERYTHING = "sandbox"
+"""The sandbox's default route: whichever emulator can do the request."""
+_SANDBOX_POLL = 0.25
+"""Seconds between two polls of the sandbox."""
+_SANDBOX_SUBMITS = 240
+"""The sandbox's time is fast, so that a service's limit of submits a minute is met sooner."""
+
+
+class Client:
+    """Submits jobs, follows them and saves what they make.
+
+    Use it as `async with Client() as client`. `config` is a `Config`, the path of a file, or `None` to find `genbridge.toml` and
+    then the environment. `journal` is the path of the record of jobs, or `None` to keep it in memory only, in which case nothing can
+    be resumed after this process; left out, it is what the configuration says.
+    """
+
+    def __init__(
+        self,
+        config: Config | Path | str | None = None,
+        *,
+        journal: Path | str | None = _FROM_CONFIG,
+        plugins: Mapping[str, Plugin] | None = None,
+        clock: Clock | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self._source = config
+        self._journal_path = journal
+        self._plugins = plugins or {}
+        self._clock = clock or SystemClock()
+        self._transport = transport or Transport()
+        self._sandbox: Sandbox | None = None
+        self._stack = AsyncExitStack()
+        self._accounts: dict[str, Account] = {}
+        self._config: Config | None = None
+        self._journal: Journal | None = None
+        self._scheduler: Scheduler | None = None
+
+    @classmethod
+    def sandbox(
+        cls,
+        *,
+        speed: float = 20.0,
+        journal: Path | str | None = None,
+        state: Path | None = None,
+        plugins: Mapping[str, Plugin] | None = None,
+    ) -> Self:
+        """Return a client of the providers' emulators, run in this process: no key, no network, no cost.
+
+        Their time passes `speed` times faster than ours. `state` is a file that keeps them between processes.
+        """
+        from genbridge.sandbox import Sandbox  # noqa: PLC0415 (the server is loaded when it is used)
+
+        client = cls(Config(), journal=journal, plugins=plugins)
+        client._sandbox = Sandbox.of(client._offered(), speed=speed, state=state)
+        return client
+
+    def _offered(self) -> list[Plugin]:
+        loaded = [self._plugin(name) for name in sorted({*plugins.names(), *self._plugins})]
+        return [plugin for plugin in loaded if plugin.supports("emulate")]
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except BaseException:
+            await self.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _open(self) -> None:
+        if self._sandbox is not None:
+            await self._stack.enter_async_context(self._sandbox)
+            self._config = _sandbox_config(self._sandbox)
+        else:
+            self._config = self._source if isinstance(self._source, Config) else load(self._source)
+        self._stack.push_async_callback(self._transport.aclose)
+        self._journal = open_journal(self._journal_file(self._config), now=lambda: self._clock.now().timestamp())
+        await self._journal.open()
+        self._stack.push_async_callback(self._journal.aclose)
+        self._scheduler = Scheduler(self._journal, self._account_of, self._clock)
+        self._scheduler.start()
+        self._stack.push_async_callback(self._scheduler.aclose)
+
+    def _journal_file(self, config: Config) -> Path | None:
+        if self._journal_path == _FROM_CONFIG:
+            return config.journal.file()
+        return Path(self._journal_path) if self._journal_path is not None else None
+
+    async def aclose(self) -> None:
+        """Stop driving jobs and close everything; jobs go on at their services and stay on record."""
+        await self._stack.aclose()
+
+    # What there is.
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return _opened(self._config)
+
+    async def models(self, backend: str | None = None, *, live: bool = True) -> list[Model]:
+        """Return what a backend (or the default) offers; `live` asks the service where it can be asked."""
+        accounts, _ = self._candidates(backend)
+        return [model for account in accounts for model in await account.models(live=live)]
+
+    async def quote(self, request: Request, *, backend: str | None = None) -> Quote:
+        """Check a request and return what it will cost; sends nothing. Raises `RequestError` with every problem."""
+        (_, plan), *_ = await self._plans(request, backend)
+        return plan.quote
+
+    # Jobs.
+
+    async def submit(self, request: Request, *, backend: str | None = None, max_cost: float | None = None) -> Handle:
+        """Submit a request and return once the service has accepted it.
+
+        `backend` names a backend or a route; the next of a route is taken only when it is certain that nothing was started. Raises
+        `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap, `BackendError`
+        when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
+        """
+        plans = await self._plans(request, backend)
+        for account, plan in plans[:-1]:
+            try:
+                return await self._submit(account, plan, max_cost, patience=0.0)
+            except BackendError as error:
+                if error.verdict not in {Verdict.REFUSED, Verdict.NOT_SENT}:
+                    raise
+        account, plan = plans[-1]
+        return await self._submit(account, plan, max_cost, patience=account.config.patience)
+
+    async def _submit(self, account: Account, plan: Plan, max_cost: float | None, *, patience: float) -> Handle:
+        account.config.require_key()
+        job = Job(
+            id=uuid4().hex,
+            key=str(uuid4()),
+            backend=account.name,
+            provider=account.provider.name,
+            model=plan.model.id,
+            provider_model=plan.model.provider_id,
+            request=plan.request,
+            status=JobStatus.PENDING,
+            quote=plan.quote,
+            created_at=self._clock.now(),
+        )
+        lease = await self._record.add(job, _caps(account.config, max_cost))
+        drive = await self._driver.submit(job, account, lease, patience=patience)
+        return Handle(self, job, drive)
+
+    async def generate(
+        self, request: Request, *, backend: str | None = None, max_cost: float | None = None, timeout: float | None = None
+    ) -> Result:
+        """Submit a request and wait for its result."""
+        handle = await self.submit(request, backend=backend, max_cost=max_cost)
+        return await handle.result(timeout=timeout)
+
+    def handle(self, job_id: str) -> Handle:
+        """Return the handle of a job on record, by its id or a beginning of it that no other has; raises `JournalError`."""
+        job = self._record.peek(job_id)
+        if job is None:
+            raise JournalError(f"no job {job_id!r} is on record, or more than one begins so; `genbridge jobs list` shows them")
+        return Handle(self, job)
+
+    async def resume(self, *, wait: bool = True) -> list[Handle]:
+        """Drive every unfinished job on record that no other process drives.
+
+        With `wait`, return when each has ended or cannot be settled now. Raises `ConfigError` when a job's backend is not
+        configured any more, after the others were resumed.
+        """
+        missing: list[str] = []
+        handles = [Handle(self, job) for job in await self._record.unfinished()]
+        for handle in handles:
+            try:
+                await handle._attach()  # noqa: SLF001 (the two are one module's)
+            except ConfigError as error:
+                missing.append(str(error))
+        if wait:
+            await asyncio.gather(*(handle._settled() for handle in handles))  # noqa: SLF001
+        if missing:
+            raise ConfigError("; ".join(dict.fromkeys(missing)))
+        return handles
+
+    async def jobs(
+        self, *, status: JobStatus | None = None, backend: str | None = None, limit: int | None = None
+    ) -> AsyncIterator[Job]:
+        """Yield the jobs on record, newest first."""
+        left = limit
+        before: tuple[float, str] | None = None
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(left, _PAGE)
+            page = await self._record.page(status=status, backend=backend, before=before, limit=size)
+            for job in page:
+                yield job
+            if len(page) < size:
+                return
+            left = None if left is None else left - size
+            before = (page[-1].created_at.timestamp(), page[-1].id)
+
+    async def download(
+        self, result: Result, directory: Path | str, *, progress: Callable[[Progress], None] | None = None
+    ) -> list[Path]:
+        """Save a result's files with a sidecar beside each, and return their paths in order. Raises `DownloadError`."""
+        from genbridge import downloads  # noqa: PLC0415 (loaded when it is used)
+
+        settings = self.config.downloads
+        policy = downloads.DownloadPolicy(allow_private=settings.allow_private)
+        if settings.max_bytes is not None:
+            policy = attrs.evolve(policy, max_bytes=settings.max_bytes)
+        return await downloads.download(result, directory, policy=policy, progress=progress)
+
+    # Backends.
+
+    @property
+    def _record(self) -> Journal:
+        return _opened(self._journal)
+
+    @property
+    def _driver(self) -> Scheduler:
+        return _opened(self._scheduler)
+
+    def _plugin(self, name: str) -> Plugin:
+        return self._plugins.get(name) or plugins.load(name)
+
+    def _account(self, config: BackendConfig) -> Account:
+        if config.name not in self._accounts:
+            self._accounts[config.name] = Account(config, self._plugin(config.provider), self._transport, self._clock)
+        return self._accounts[config.name]
+
+    def _account_of(self, backend: str, provider: str) -> Account:
+        """Return the account of a job on record."""
+        config = self.config.backends.get(backend)
+        if config is None or config.provider != provider:
+            raise ConfigError(f"there are jobs of backend {backend!r} (provider {provider!r}), which is not configured; add it")
+        return self._account(config)
+
+    def _candidates(self, name: str | None) -> tuple[list[Account], str]:
+        candidates = self.config.candidates(name)
+        return [self._account(config) for config in candidates.backends], candidates.prefer
+
+    async def _plans(self, request: Request, name: str | None) -> list[tuple[Account, Plan]]:
+        """Return the backends that can do a request, best first; raises the first one's `RequestError` when none can."""
+        accounts, prefer = self._candidates(name)
+        plans: list[tuple[Account, Plan]] = []
+        refusals: list[RequestError] = []
+        for account in accounts:
+            try:
+                plans.append((account, await account.plan(request)))
+            except RequestError as error:
+                refusals.append(error)
+        if not plans:
+            raise refusals[0]
+        return sorted(plans, key=_price) if prefer == "cheapest" else plans
+
+
+def _price(pair: tuple[Account, Plan]) -> float:
+    """Return what a plan costs for the comparison: in money where the config gives a credit's price; unknown is dearest."""
+    account, plan = pair
+    amount = plan.quote.amount
+    return float("inf") if amount is None else amount * (account.config.credit_price or 1.0)
+
+
+def _sandbox_config(sandbox: Sandbox) -> Config:
+    """Return the configuration that makes every emulator a backend under its provider's name."""
+    backends = {
+        name: BackendConfig(
+            name=name,
+            provider=name,
+            api_key=Secret(sandbox.key(name)),
+            base_url=sandbox.base_url(name),
+            submits_per_minute=_SANDBOX_SUBMITS,
+            poll=PollConfig(interval=_SANDBOX_POLL),
+        )
+        for name in sandbox.emulators
+    }
+    everything = Route(name=_EVERYTHING, backends=tuple(backends))
+    return Config(backends=backends, routes={_EVERYTHING: everything}, default=_EVERYTHING)
+
+
+def _caps(config: BackendConfig, max_cost: float | None) -> Caps:
+    budget = config.budget
+    per_job = [cap for cap in (budget.per_job, max_cost) if cap is not None]
+    return Caps(per_job=min(per_job, default=None), per_day=budget.per_day, jobs_per_day=budget.jobs_per_day)
+
+
+def _opened(value: T | None) -> T:
+    if value is None:
+        raise JournalError("the client is not open; use `async with Client() as client`")
+    return value
+
+
+class Handle:
+    """One job, live: its record, its progress, its result."""
+
+    def __init__(self, client: Client, job: Job, drive: Drive | None = None) -> None:
+        self._client = client
+        self._job = job
+        self._drive = drive
+
+    def __repr__(self) -> str:
+        return f"<Handle of job {self.id} on {self.job.backend!r}: {self.job.status}>"
+
+    @property
+    def id(self) -> str:
+        """The job's id on record."""
+        return self._job.id
+
+    @property
+    def job(self) -> Job:
+        """The job as it is known now."""
+        return self._drive.job if self._drive else self._job
+
+    @property
+    def expected(self) -> float | None:
+        """How many seconds such a job usually takes, where anybody says."""
+        return self._client._driver.expected(self._drive) if self._drive else None  # noqa: SLF001
+
+    async def events(self) -> AsyncIterator[Snapshot]:
+        """Yield what is known now, then every observation until the job ends."""
+        drive = await self._attach()
+        queue: asyncio.Queue[Snapshot] = asyncio.Queue()
+        drive.queues.append(queue)
+        try:
+            snapshot = drive.snapshot
+            yield snapshot
+            while not (drive.ended.is_set() and queue.empty()):
+                snapshot = await queue.get()
+                yield snapshot
+        finally:
+            drive.queues.remove(queue)
+
+    async def result(self, timeout: float | None = None) -> Result:
+        """Wait for the result.
+
+        `timeout` is in seconds; left out, it is what the backend's poll policy says for the medium. Raises `JobTimeoutError` when
+        it is over (the job goes on, and is still followed), or the `JobError` that the job ended with.
+        """
+        drive = await self._attach()
+        seconds = timeout if timeout is not None else drive.account.poll_policy.deadline(self.job.media)
+        if not await wait_for(self._client._clock, drive.ended, seconds):  # noqa: SLF001
+            note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""
+            raise JobTimeoutError(
+                f"job {self.id} on backend {self.job.backend!r} is {self.job.status} after {seconds:g} s{note}; it goes on: wait "
+                f"again, or collect it later with `genbridge jobs wait {self.id}`",
+                job=self.job,
+            )
+        if drive.error is not None:
+            raise drive.error
+        if drive.job.result is None:
+            raise JournalError(f"job {self.id} has succeeded, but its result is not on record")
+        return drive.job.result
+
+    async def cancel(self) -> None:
+        """Ask the service to stop the job; raises `CancelUnsupportedError` where it has no way to."""
+        drive = await self._attach()
+        await self._client._driver.cancel(drive)  # noqa: SLF001
+
+    async def _attach(self) -> Drive:
+        if self._drive is None:
+            self._drive = await self._client._driver.attach(self._job)  # noqa: SLF001
+        return self._drive
+
+    async def _settled(self) -> None:
+        """Wait until the job has ended, or for as long as such a job may take."""
+        if self._drive is not None:
+            seconds = self._drive.account.poll_policy.deadline(self.job.media)
+            await wait_for(self._client._clock, self._drive.ended, seconds)  # noqa: SLF001

@@ -1,0 +1,37 @@
+"""How soon a submit may start: pure arithmetic over the submits of the last while.
+
+The journal applies it inside the transaction that records a submit, so that it holds over all processes on one journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from genbridge.catalogue import Limits
+
+
+@attrs.frozen
+class Wait:
+    """A submit has to wait for `seconds`, for the `reason` given in words."""
+
+    seconds: float
+    reason: str
+
+
+_CONCURRENT_CHECK = 1.0
+"""How often, in seconds, to look whether a running job has ended."""
+
+
+def next_start(recent: Sequence[float], running: int, limits: Limits, now: float) -> Wait | None:
+    """Return how long a submit has to wait, or `None` when it may start.
+
+    `recent` are the times of the submits in the last `limits.per` seconds, oldest first; `running` the jobs the service works on.
+    """
+    if limits.concurrent is not None and running >= limits.concurrent:
+        return Wait(_CONCURRENT_CHECK, f"{running} jobs are running, the most at once is {limits.concurrent}")
+    if limits.submits is not None and len(recent) >= limits.submits:
+        seconds = recent[-limits.submits] + limits.per - now
+        return Wait(min(max(seconds, 0.0), limits.per), f"at most {limits.submits} submits in {limits.per:g} s")
+    return None

@@ -1,0 +1,593 @@
+"""Drives every job: one loop, a heap of times at which to ask, and the path of a submit.
+
+The order of writes is the promise: intent and attempt token are committed before the POST, the service's id before the first poll.
+A submit whose outcome nobody knows is looked up where the service can, and never sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, TypeVar
+
+import attrs
+
+from genbridge.backends import Account
+from genbridge.errors import (
+    BackendError,
+    CancelUnsupportedError,
+    GenbridgeError,
+    JobCancelledError,
+    JobError,
+    JobExpiredError,
+    JobFailedError,
+    JournalError,
+    NotFoundError,
+    RateLimitError,
+    ServiceError,
+    SubmitUnknownError,
+)
+from genbridge.journal import Attempt, Journal, Lease
+from genbridge.limits import Wait
+from genbridge.timing import Clock, wait_for
+from genbridge.types import AssetRole, Certainty, Cost, Failure, Job, JobStatus, Request, Result, Snapshot, Verdict
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_BEAT = 5.0
+_WATCH = 1.0
+"""Seconds between two looks at a job that another process drives."""
+_PROGRESS = 30.0
+"""Seconds between two records of a job's progress."""
+_RETRY_PAUSES = (0.5, 1.0, 2.0)
+"""Waits, in seconds, before a submit that was certainly not sent is tried again."""
+_RATE_PAUSE = 5.0
+_LOOK_UPS = (0.0, 2.0, 8.0)
+"""Waits, in seconds, before each look-up of an ambiguous submit."""
+_PROOF_AGE = 120.0
+"""Seconds after which "no such job" is believed: a look-up made sooner may have overtaken the POST."""
+_JOURNAL_PAUSES = (0.1, 0.3, 1.0, 3.0)
+_CLOSING = 10.0
+"""Seconds that closing waits for the answer to a POST under way."""
+_LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+
+
+@attrs.define(eq=False)
+class Drive:
+    """One job in this process: its record, the last that was seen of it, and who waits."""
+
+    job: Job
+    account: Account
+    lease: Lease | None = None
+    snapshot: Snapshot = attrs.field()
+    error: GenbridgeError | None = None
+    started: float = 0.0
+    recorded: float = 0.0
+    turn: int = -1
+    """Its valid place in the heap; older places are skipped."""
+    misses: int = 0
+    missing_since: float | None = None
+    expected: float | None = None
+    hint: float | None = None
+    notes: set[str] = attrs.field(factory=set)
+    queues: list[asyncio.Queue[Snapshot]] = attrs.field(factory=list)
+    accepted: asyncio.Event = attrs.field(factory=asyncio.Event)
+    ended: asyncio.Event = attrs.field(factory=asyncio.Event)
+    stop: asyncio.Event = attrs.field(factory=asyncio.Event)
+    """Set when a job that is still waiting to be sent is cancelled."""
+
+    @snapshot.default
+    def _first(self) -> Snapshot:
+        return snapshot_of(self.job)
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Let everybody who follows the job know."""
+        self.snapshot = snapshot
+        for queue in self.queues:
+            queue.put_nowait(snapshot)
+
+    def end(self, error: GenbridgeError | None) -> None:
+        """Nothing more will happen here; `error` is for those who wait for the result."""
+        self.error = error
+        self.accepted.set()
+        self.ended.set()
+        self.publish(attrs.evolve(self.snapshot, status=self.job.status))
+
+
+def snapshot_of(job: Job) -> Snapshot:
+    """Return what the record says of a job."""
+    return Snapshot(
+        status=job.status,
+        provider_id=job.provider_id,
+        assets=job.result.assets if job.result else (),
+        failure=job.failure,
+        cost=job.cost,
+        progress=job.progress,
+    )
+
+
+def outcome(job: Job) -> JobError | None:
+    """Return the error that an ended job's result is, or `None` for one that succeeded."""
+    where = f"job {job.id} on backend {job.backend!r}"
+    reason = job.failure.message if job.failure else "no reason was given"
+    match job.status:
+        case JobStatus.FAILED:
+            return JobFailedError(f"{where} failed: {reason}", job=job)
+        case JobStatus.CANCELLED:
+            return JobCancelledError(f"{where} was cancelled", job=job)
+        case JobStatus.EXPIRED:
+            return JobExpiredError(f"{where} is no longer known to the service; its result cannot be had any more", job=job)
+        case JobStatus.UNKNOWN:
+            return in_doubt(job)
+    return None
+
+
+def in_doubt(job: Job) -> SubmitUnknownError:
+    """Return the error that says what is known of a submit whose outcome nobody knows."""
+    reason = job.failure.message if job.failure else "the request is still under way"
+    return SubmitUnknownError(
+        f"job {job.id} on backend {job.backend!r} may have been accepted and may be billed ({reason}); it is on record and is not "
+        "sent again. Look at the service's own site; `genbridge jobs resume` asks the service where it can be asked",
+        job=job,
+    )
+
+
+class Scheduler:
+    """Submits and polls all jobs of one client."""
+
+    def __init__(self, journal: Journal, account: Callable[[str, str], Account], clock: Clock) -> None:
+        self._journal = journal
+        self._account = account
+        self._clock = clock
+        self._drives: dict[str, Drive] = {}
+        self._heap: list[tuple[float, int, Drive]] = []
+        self._order = count()
+        self._wake = asyncio.Event()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._submitting: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to drive."""
+        self._spawn(self._run())
+        self._spawn(self._beat())
+
+    async def aclose(self) -> None:
+        """Stop driving; a POST under way is given a moment to be answered. Jobs go on at their services, and on record."""
+        if self._submitting:
+            await asyncio.wait(self._submitting, timeout=_CLOSING)
+        tasks = self._tasks | self._submitting
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # What the client asks for.
+
+    async def submit(self, job: Job, account: Account, lease: Lease, *, patience: float) -> Drive:
+        """Submit a recorded job and return when the service has accepted it; raises what went wrong."""
+        drive = Drive(job=job, account=account, lease=lease)
+        self._drives[job.id] = drive
+        self._spawn(self._guard(drive, self._submit(drive, patience)))
+        await drive.accepted.wait()
+        if drive.error is not None and drive.job.status is not JobStatus.CANCELLED and drive.job.provider_id is None:
+            raise drive.error
+        return drive
+
+    async def attach(self, job: Job) -> Drive:
+        """Drive a job on record to its end, or watch it while another process does."""
+        if drive := self._drives.get(job.id):
+            return drive
+        drive = self._drives[job.id] = Drive(job=job, account=self._account(job.backend, job.provider))
+        await self._take(drive)
+        return drive
+
+    async def cancel(self, drive: Drive) -> None:
+        """Stop a job; raises `CancelUnsupportedError` where the service has no way to."""
+        if drive.job.status.terminal:
+            return
+        if drive.job.status is JobStatus.PENDING:
+            drive.stop.set()
+            await drive.ended.wait()
+            return
+        if drive.job.provider_id is None:
+            raise in_doubt(drive.job)
+        if not drive.account.plugin.supports("cancel"):
+            raise CancelUnsupportedError(
+                f"{drive.account.provider.title or drive.account.provider.name} has no way to cancel; job {drive.job.id} goes on "
+                "and will be billed",
+                job=drive.job,
+            )
+        await self._observe(drive, await drive.account.cancel(drive.job))
+
+    # Taking a job over.
+
+    async def _take(self, drive: Drive) -> None:
+        if drive.job.status.terminal:
+            drive.end(outcome(drive.job))
+            return
+        drive.lease = await self._journal.acquire(drive.job.id)
+        drive.job = await self._journal.get(drive.job.id) or drive.job
+        drive.started = self._clock.monotonic() - self._age(drive.job)
+        if drive.job.status.terminal:
+            drive.end(outcome(drive.job))
+        elif drive.lease is None:
+            self._schedule(drive, _WATCH)
+        elif drive.job.status in _LIVE:
+            drive.accepted.set()
+            self._schedule(drive, self._clock.chance())
+        elif drive.job.status is JobStatus.PENDING:
+            self._spawn(self._guard(drive, self._submit(drive, drive.account.config.patience)))
+        else:
+            self._spawn(self._guard(drive, self._resolve(drive)))
+
+    def _age(self, job: Job) -> float:
+        since = job.submitted_at or job.created_at
+        return max(0.0, (self._clock.now() - since).total_seconds())
+
+    async def _watch(self, drive: Drive) -> None:
+        """Follow what another process records of a job, and take it over when that process has gone."""
+        known = drive.job
+        await self._take(drive)
+        if drive.lease is None and drive.job != known:
+            drive.publish(snapshot_of(drive.job))
+
+    # The submit.
+
+    async def _submit(self, drive: Drive, patience: float) -> None:
+        """Send a job, again as long as it was certainly not accepted and `patience` (seconds) lasts."""
+        account, job = drive.account, drive.job
+        request = await account.upload(job.request, job.provider_model)
+        for tries in count():
+            attempt = await self._admit(drive)
+            if attempt is None:
+                return
+            try:
+                snapshot = await self._post(drive, request)
+            except GenbridgeError as error:
+                if isinstance(error, BackendError) and error.verdict is Verdict.UNKNOWN:
+                    await self._doubt(drive, attempt, error)
+                    return
+                await self._record(self._journal.refused, attempt)
+                pause = _pause(error, tries)
+                if pause is None or pause > patience:
+                    raise
+                patience -= pause
+                await self._hold(drive, error, pause)
+            else:
+                await self._accept(drive, attempt, snapshot)
+                return
+
+    async def _post(self, drive: Drive, request: Request) -> Snapshot:
+        """Make the paid call in a task of its own, which closing waits for."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._submitting.add(task)
+        try:
+            return await drive.account.submit(drive.job, request)
+        finally:
+            if task is not None:
+                self._submitting.discard(task)
+
+    async def _admit(self, drive: Drive) -> Attempt | None:
+        """Wait until the limits allow a submit and record the intent; `None` when the job was stopped or taken over meanwhile."""
+        if drive.lease is None:
+            return None
+        async with self._turns.setdefault(drive.job.backend, asyncio.Lock()):
+            while not drive.stop.is_set():
+                answer = await self._journal.begin_submit(drive.lease, drive.account.limits)
+                if not isinstance(answer, Wait):
+                    self._began(drive, answer)
+                    return answer
+                drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {answer.seconds:.0f} s: {answer.reason}"))
+                await wait_for(self._clock, drive.stop, answer.seconds)
+        await self._finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=_nothing(drive.job, "it was never sent")))
+        return None
+
+    def _began(self, drive: Drive, attempt: Attempt | None) -> None:
+        if attempt is None:
+            self._lose(drive)
+            return
+        drive.job = attrs.evolve(drive.job, status=JobStatus.SUBMITTING)
+        drive.publish(Snapshot(status=JobStatus.SUBMITTING))
+
+    async def _hold(self, drive: Drive, error: GenbridgeError, pause: float) -> None:
+        """Wait before a submit is tried again; a service that said "too many" is left alone by everybody."""
+        _log.info("job %s: %s; trying again in %.1f s", drive.job.id, error, pause)
+        drive.job = attrs.evolve(drive.job, status=JobStatus.PENDING)
+        drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {pause:.0f} s: {error}"))
+        if isinstance(error, RateLimitError):
+            await self._record(self._journal.pause, drive.job.backend, pause)
+        await wait_for(self._clock, drive.stop, pause)
+
+    async def _accept(self, drive: Drive, attempt: Attempt, snapshot: Snapshot) -> None:
+        """Record the service's id, then begin to poll."""
+        now = self._clock.now()
+        status = snapshot.status if snapshot.status in _LIVE else JobStatus.RUNNING
+        job = attrs.evolve(
+            drive.job, status=status, provider_id=snapshot.provider_id, submitted_at=now, cost=snapshot.cost, failure=None
+        )
+        drive.job = job
+        drive.started = drive.recorded = self._clock.monotonic()
+        if not await self._record(self._journal.submitted, attempt, job):
+            _log.warning("job %s was resolved by somebody else; the service's id of this submit is %s", job.id, job.provider_id)
+        drive.accepted.set()
+        await self._observe(drive, snapshot)
+
+    # A submit in doubt.
+
+    async def _doubt(self, drive: Drive, attempt: Attempt, error: BackendError) -> None:
+        _log.warning("job %s may have been accepted: %s", drive.job.id, error)
+        drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=Failure(message=error.message))
+        drive.lease = attrs.evolve(drive.lease, attempt=attempt) if drive.lease else None
+        drive.publish(snapshot_of(drive.job))
+        await self._resolve(drive)
+
+    async def _resolve(self, drive: Drive) -> None:
+        """Find out what became of an ambiguous submit, by the service's own look-up and by nothing else."""
+        lease = drive.lease
+        if lease is None:
+            return
+        if drive.job.status is not JobStatus.UNKNOWN:
+            failure = Failure(message="the program ended while the request was under way")
+            drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=failure)
+        await self._record(self._journal.unknown, lease, drive.job)
+        if lease.attempt is not None and drive.account.plugin.supports("recover"):
+            for pause in _LOOK_UPS:
+                await self._clock.sleep(pause)
+                if await self._look_up(drive, lease.attempt):
+                    return
+        self._drives.pop(drive.job.id, None)
+        drive.end(outcome(drive.job))
+
+    async def _look_up(self, drive: Drive, attempt: Attempt) -> bool:
+        """Ask the service about a submit; return whether that settled it."""
+        try:
+            snapshot = await drive.account.recover(drive.job)
+        except GenbridgeError as error:
+            _log.info("job %s could not be looked up: %s", drive.job.id, error)
+            return False
+        if snapshot is None:
+            return await self._absent(drive)
+        if snapshot.provider_id is None:
+            return False
+        await self._accept(drive, attempt, snapshot)
+        return True
+
+    async def _absent(self, drive: Drive) -> bool:
+        """Believe the service that it has no such job, once the POST cannot be under way any more."""
+        if self._age(drive.job) < _PROOF_AGE:
+            return False
+        failure = Failure(
+            message="the service has no such job: the submit never arrived; it can be submitted again", code="not_sent"
+        )
+        snapshot = Snapshot(status=JobStatus.FAILED, failure=failure, cost=_nothing(drive.job, "it was never accepted"))
+        await self._finish(drive, snapshot)
+        return True
+
+    # The loop.
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            if not self._heap:
+                await self._wake.wait()
+            elif (wait := self._heap[0][0] - self._clock.monotonic()) > 0:
+                await wait_for(self._clock, self._wake, wait)
+            else:
+                _, turn, drive = heappop(self._heap)
+                if turn == drive.turn and not drive.ended.is_set():
+                    self._spawn(self._guard(drive, self._check(drive)))
+
+    async def _beat(self) -> None:
+        while True:
+            await self._clock.sleep(_BEAT)
+            try:
+                await self._journal.beat()
+            except JournalError as error:
+                _log.warning("%s", error)
+
+    def _schedule(self, drive: Drive, delay: float) -> None:
+        drive.turn = next(self._order)
+        heappush(self._heap, (self._clock.monotonic() + delay, drive.turn, drive))
+        self._wake.set()
+
+    async def _check(self, drive: Drive) -> None:
+        """Look at a job whose time has come."""
+        if drive.lease is None:
+            await self._watch(drive)
+            return
+        try:
+            snapshot = await drive.account.poll(drive.job)
+        except GenbridgeError as error:
+            await self._missed(drive, error)
+        else:
+            drive.misses, drive.missing_since = 0, None
+            await self._observe(drive, snapshot)
+
+    async def _missed(self, drive: Drive, error: GenbridgeError) -> None:
+        """Take a failed poll as a missed one, unless the service keeps saying that it has no such job."""
+        drive.misses += 1
+        drive.hint = error.retry_after if isinstance(error, ServiceError) else None
+        level = logging.WARNING if drive.misses in {1, 5} or drive.misses % 50 == 0 else logging.DEBUG
+        _log.log(level, "job %s could not be polled (%d in a row): %s", drive.job.id, drive.misses, error)
+        now = self._clock.monotonic()
+        if not isinstance(error, NotFoundError):
+            drive.missing_since = None
+        elif drive.missing_since is None:
+            drive.missing_since = now
+        elif now - max(drive.missing_since, drive.started) >= drive.account.poll_policy.grace:
+            await self._finish(drive, Snapshot(status=JobStatus.EXPIRED, failure=Failure(message=error.message)))
+            return
+        drive.publish(attrs.evolve(drive.snapshot, note=str(error)))
+        self._schedule_poll(drive)
+
+    async def _observe(self, drive: Drive, snapshot: Snapshot) -> None:
+        """Take in what the service says of a job."""
+        snapshot = _sober(snapshot)
+        if snapshot.note and snapshot.note not in drive.notes:
+            drive.notes.add(snapshot.note)
+            _log.warning("job %s on backend %r: %s", drive.job.id, drive.job.backend, snapshot.note)
+        if snapshot.status.terminal:
+            await self._finish(drive, snapshot)
+            return
+        changed = snapshot.status is not drive.job.status
+        drive.job = attrs.evolve(
+            drive.job, status=snapshot.status, progress=snapshot.progress, cost=snapshot.cost or drive.job.cost
+        )
+        drive.publish(attrs.evolve(snapshot, cost=drive.job.cost))
+        drive.hint = snapshot.poll_after
+        drive.expected = snapshot.expected or drive.expected
+        await self._record_progress(drive, changed=changed)
+        if drive.lease is not None:
+            self._schedule_poll(drive)
+
+    async def _record_progress(self, drive: Drive, *, changed: bool) -> None:
+        now = self._clock.monotonic()
+        moved = drive.job.progress is not None and now - drive.recorded >= _PROGRESS
+        if drive.lease is None or not (changed or moved):
+            return
+        drive.recorded = now
+        if not await self._record(self._journal.update, drive.lease, drive.job):
+            self._lose(drive)
+
+    def _schedule_poll(self, drive: Drive) -> None:
+        delay = drive.account.poll_policy.delay(
+            elapsed=self._clock.monotonic() - drive.started,
+            expected=self.expected(drive),
+            hint=drive.hint,
+            misses=drive.misses,
+            chance=self._clock.chance(),
+        )
+        self._schedule(drive, delay)
+
+    def expected(self, drive: Drive) -> float | None:
+        """Return how long the job usually takes, in seconds, as far as anybody says."""
+        return drive.expected or drive.account.usual(drive.job.provider_model)
+
+    # The end.
+
+    async def _finish(self, drive: Drive, snapshot: Snapshot) -> None:
+        now = self._clock.now()
+        cost = _settled(drive.job, snapshot)
+        job = attrs.evolve(
+            drive.job, status=snapshot.status, finished_at=now, cost=cost, failure=snapshot.failure, progress=snapshot.progress
+        )
+        if snapshot.status is JobStatus.SUCCEEDED:
+            job = attrs.evolve(job, result=_result(job, snapshot, cost), failure=None)
+        drive.job = job
+        drive.snapshot = attrs.evolve(snapshot, cost=cost)
+        if drive.lease is not None and not await self._record(self._journal.update, drive.lease, job):
+            _log.warning("job %s was taken over by another process, which records its end", job.id)
+        self._drives.pop(job.id, None)
+        drive.end(outcome(job))
+
+    def _lose(self, drive: Drive) -> None:
+        """Another process drives the job now: watch it."""
+        _log.warning("job %s was taken over by another process", drive.job.id)
+        drive.lease = None
+        self._schedule(drive, _WATCH)
+
+    # Tasks and writes.
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, drive: Drive, work: Awaitable[None]) -> None:
+        """Run a step of a job; what goes wrong ends the wait for it, and a job that was not sent."""
+        try:
+            await work
+        except GenbridgeError as error:
+            await self._give_up(drive, error)
+        except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
+            _log.exception("job %s: a bug in genbridge", drive.job.id)
+            drive.end(GenbridgeError(f"job {drive.job.id}: a bug in genbridge ({type(error).__name__}); the job is on record"))
+
+    async def _give_up(self, drive: Drive, error: GenbridgeError) -> None:
+        self._drives.pop(drive.job.id, None)
+        if drive.job.provider_id is None and drive.job.status in {JobStatus.PENDING, JobStatus.SUBMITTING} and drive.lease:
+            code = error.code if isinstance(error, ServiceError) else None
+            drive.job = attrs.evolve(
+                drive.job,
+                status=JobStatus.FAILED,
+                finished_at=self._clock.now(),
+                cost=_nothing(drive.job, "nothing was started"),
+                failure=Failure(message=str(error), code=code),
+            )
+            try:
+                await self._journal.update(drive.lease, drive.job)
+            except JournalError as second:
+                _log.error("%s", second)
+        drive.end(error)
+
+    async def _record(self, write: Callable[..., Awaitable[T]], *values: Any) -> T:
+        """Write to the journal, again for a while when it cannot be written."""
+        for pause in _JOURNAL_PAUSES:
+            try:
+                return await write(*values)
+            except JournalError as error:
+                ids = [value.provider_id for value in values if isinstance(value, Job)]
+                _log.error("%s (the service's id: %s)", error, ids)
+                await self._clock.sleep(pause)
+        return await write(*values)
+
+
+def _pause(error: GenbridgeError, tries: int) -> float | None:
+    """Return the seconds after which a submit that was not accepted may be tried again, or `None` when that has no use."""
+    if isinstance(error, RateLimitError):
+        return error.retry_after if error.retry_after is not None else _RATE_PAUSE * 2**tries
+    if isinstance(error, BackendError) and error.verdict is Verdict.NOT_SENT and tries < len(_RETRY_PAUSES):
+        return _RETRY_PAUSES[tries]
+    return None
+
+
+def _sober(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot that makes sense: not done without a file, and never a state that is the journal's own."""
+    outputs = [asset for asset in snapshot.assets if asset.role is AssetRole.OUTPUT]
+    if snapshot.status is JobStatus.SUCCEEDED and not outputs:
+        return attrs.evolve(
+            snapshot, status=JobStatus.RUNNING, note=snapshot.note or "the service says done, but names no file yet"
+        )
+    if snapshot.status in {JobStatus.PENDING, JobStatus.SUBMITTING, JobStatus.UNKNOWN}:
+        return attrs.evolve(snapshot, status=JobStatus.QUEUED)
+    return snapshot
+
+
+def _nothing(job: Job, basis: str) -> Cost:
+    return Cost(amount=0, unit=job.quote.unit, basis=basis)
+
+
+def _settled(job: Job, snapshot: Snapshot) -> Cost:
+    """Return what an ended job cost, as far as it is known."""
+    charged = snapshot.cost or job.cost
+    if snapshot.status is not JobStatus.SUCCEEDED and snapshot.refunded:
+        return _nothing(job, f"refunded {charged or job.quote}")
+    if charged is not None:
+        return charged
+    quote = job.quote
+    if snapshot.status is JobStatus.SUCCEEDED:
+        return Cost(amount=quote.amount, unit=quote.unit, certainty=quote.certainty, basis=quote.basis)
+    certainty = Certainty.UNKNOWN if quote.amount is None else Certainty.ESTIMATED
+    basis = "as quoted; the service does not say whether such a job is billed"
+    return Cost(amount=quote.amount, unit=quote.unit, certainty=certainty, basis=basis)
+
+
+def _result(job: Job, snapshot: Snapshot, cost: Cost) -> Result:
+    return Result(
+        job_id=job.id,
+        backend=job.backend,
+        provider=job.provider,
+        model=job.model,
+        request=job.request,
+        assets=snapshot.assets,
+        cost=cost,
+        created_at=job.created_at,
+        finished_at=job.finished_at or job.created_at,
+        aspect_ratio=snapshot.aspect_ratio,
+    )

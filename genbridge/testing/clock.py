@@ -1,0 +1,70 @@
+"""A clock that tests move."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
+from typing import TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+_QUIET = 0.003
+"""Seconds of real time in which nothing may finish before the clock jumps: what is under way on loopback or in a thread may end."""
+
+
+@attrs.define
+class FakeClock:
+    """A clock whose waits take no time: give it to `Client(clock=…)`, and wait with `run`.
+
+    `chance` is what every draw of a random number gives, so that jitter is known.
+    """
+
+    started: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    elapsed: float = 0.0
+    luck: float = 0.0
+    _order: count[int] = attrs.field(factory=count, init=False)
+    _sleepers: list[tuple[float, int, asyncio.Future[None]]] = attrs.field(factory=list, init=False)
+
+    def monotonic(self) -> float:
+        """Return the seconds since the clock was made."""
+        return self.elapsed
+
+    def now(self) -> datetime:
+        """Return the wall-clock time."""
+        return self.started + timedelta(seconds=self.elapsed)
+
+    def chance(self) -> float:
+        """Return `luck`."""
+        return self.luck
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the clock has been moved that far."""
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._sleepers, (self.elapsed + max(0.0, seconds), next(self._order), woken))
+        await woken
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock and wake who has waited long enough."""
+        self.elapsed += seconds
+        while self._sleepers and self._sleepers[0][0] <= self.elapsed:
+            _, _, woken = heappop(self._sleepers)
+            if not woken.done():
+                woken.set_result(None)
+
+    async def run(self, work: Awaitable[T]) -> T:
+        """Wait for something, moving the clock to the next waiter whenever all else is quiet."""
+        task = asyncio.ensure_future(work)
+        while not (await asyncio.wait({task}, timeout=_QUIET))[0]:
+            self._jump()
+        return task.result()
+
+    def _jump(self) -> None:
+        while self._sleepers and self._sleepers[0][2].done():
+            heappop(self._sleepers)
+        if self._sleepers:
+            self.advance(max(0.0, self._sleepers[0][0] - self.elapsed))

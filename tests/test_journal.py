@@ -1,0 +1,452 @@
+"""The journal keeps what was paid for, and lets one driver at a time write it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from genbridge import (
+    Asset,
+    BudgetError,
+    Cost,
+    Failure,
+    ImageRequest,
+    Job,
+    JobStatus,
+    JournalError,
+    Limits,
+    Media,
+    Quote,
+    Reference,
+    Result,
+    VideoRequest,
+)
+from genbridge.journal import Attempt, Caps, Lease, open_journal
+from genbridge.journal.sqlite import SqliteJournal
+from genbridge.limits import Wait
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+REQUEST = VideoRequest(
+    "a fox",
+    model="seedance-2.0",
+    duration=5,
+    references=[
+        Reference(Path("fox.png"), role="first_frame"),
+        Reference("https://example.com/a.mp4", role="extend", duration=2.5),
+    ],
+    options={"tier": "pro", "nested": {"a": [1, None, True]}},
+)
+
+
+class WallClock:
+    """A wall clock that tests set."""
+
+    def __init__(self) -> None:
+        self.seconds = NOON.timestamp()
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def a_job(number: int = 1, **changes: Any) -> Job:
+    """Return a job that has not been sent."""
+    job = Job(
+        id=f"job-{number}",
+        key=f"key-{number}",
+        backend="studio",
+        provider="meigen",
+        model="seedance-2.0",
+        provider_model="seedance-2-0",
+        request=REQUEST,
+        status=JobStatus.PENDING,
+        quote=Quote(amount=100.0, model="seedance-2.0"),
+        created_at=NOON + timedelta(seconds=number),
+    )
+    return attrs.evolve(job, **changes)
+
+
+def ended(job: Job, **changes: Any) -> Job:
+    """Return a job that has succeeded."""
+    cost = Cost(amount=90.0)
+    asset = Asset(url="https://files.example/a.mp4", media=Media.VIDEO, duration=5.0)
+    result = Result(
+        job_id=job.id,
+        backend=job.backend,
+        provider=job.provider,
+        model=job.model,
+        request=job.request,
+        assets=(asset,),
+        cost=cost,
+        created_at=job.created_at,
+        finished_at=NOON,
+    )
+    done = attrs.evolve(job, status=JobStatus.SUCCEEDED, provider_id="p1", finished_at=NOON, cost=cost, result=result)
+    return attrs.evolve(done, **changes)
+
+
+@pytest.fixture
+def clock() -> WallClock:
+    """Return the wall clock of the journals."""
+    return WallClock()
+
+
+@pytest.fixture
+async def journal(tmp_path: Path, clock: WallClock) -> Any:
+    """Return an open journal in a file."""
+    journal = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await journal.open()
+    yield journal
+    await journal.aclose()
+
+
+async def begun(journal: SqliteJournal, job: Job) -> tuple[Lease, Attempt]:
+    """Record a job and the intent to submit it."""
+    lease = await journal.add(job, Caps())
+    attempt = await journal.begin_submit(lease, Limits())
+    assert isinstance(attempt, Attempt)
+    return lease, attempt
+
+
+async def test_a_job_comes_back_as_it_was_recorded(journal: SqliteJournal) -> None:
+    """Every field of a request survives, local paths and nested options included."""
+    await journal.add(a_job(), Caps())
+    assert a_job() == await journal.get("job-1")
+
+
+async def test_an_image_request_comes_back_as_an_image_request(journal: SqliteJournal) -> None:
+    """The kind of request is kept."""
+    job = a_job(request=ImageRequest("a hat", count=2, size="1024x1024"))
+    await journal.add(job, Caps())
+    assert job == await journal.get("job-1")
+
+
+async def test_a_job_that_is_not_there_is_none(journal: SqliteJournal) -> None:
+    """An unknown id is no error of the journal."""
+    assert await journal.get("nothing") is None
+    assert journal.peek("nothing") is None
+
+
+async def test_the_end_is_recorded_with_result_and_cost(journal: SqliteJournal) -> None:
+    """What came out, and what it cost, can be read again."""
+    lease, attempt = await begun(journal, a_job())
+    assert await journal.submitted(attempt, a_job(status=JobStatus.RUNNING, provider_id="p1", submitted_at=NOON))
+    assert await journal.update(lease, ended(a_job()))
+    assert ended(a_job()) == attrs.evolve(await journal.get("job-1"), submitted_at=None)
+
+
+async def test_the_intent_is_on_record_before_anything_is_sent(journal: SqliteJournal) -> None:
+    """After `begin_submit` the job is SUBMITTING, for whoever looks."""
+    await begun(journal, a_job())
+    job = await journal.get("job-1")
+    assert job is not None
+    assert job.status is JobStatus.SUBMITTING
+
+
+async def test_a_job_is_submitted_only_once(journal: SqliteJournal) -> None:
+    """A second `begin_submit` of a job under way gets nothing."""
+    lease, _ = await begun(journal, a_job())
+    assert await journal.begin_submit(lease, Limits()) is None
+
+
+async def test_a_refused_job_may_be_submitted_again(journal: SqliteJournal) -> None:
+    """A refusal takes the job back to PENDING."""
+    lease, attempt = await begun(journal, a_job())
+    await journal.refused(attempt)
+    assert isinstance(await journal.begin_submit(lease, Limits()), Attempt)
+
+
+async def test_a_late_answer_heals_an_unknown_job(journal: SqliteJournal) -> None:
+    """The right attempt token records the service's id although the job was given up as unknown."""
+    lease, attempt = await begun(journal, a_job())
+    await journal.unknown(lease, a_job(failure=Failure(message="no answer")))
+    healed = a_job(status=JobStatus.RUNNING, provider_id="p1")
+    assert await journal.submitted(attempt, healed)
+    assert healed == await journal.get("job-1")
+
+
+async def test_an_unknown_job_says_why(journal: SqliteJournal) -> None:
+    """The reason is on record."""
+    lease, _ = await begun(journal, a_job())
+    await journal.unknown(lease, a_job(failure=Failure(message="no answer")))
+    job = await journal.get("job-1")
+    assert job is not None
+    assert (JobStatus.UNKNOWN, Failure(message="no answer")) == (job.status, job.failure)
+
+
+async def test_a_wrong_attempt_token_changes_nothing(journal: SqliteJournal) -> None:
+    """An answer to another attempt is not taken."""
+    await begun(journal, a_job())
+    assert not await journal.submitted(Attempt("job-1", "other"), a_job(status=JobStatus.RUNNING, provider_id="p9"))
+
+
+async def test_an_ended_job_is_not_changed_any_more(journal: SqliteJournal) -> None:
+    """The end is written once."""
+    lease, attempt = await begun(journal, a_job())
+    await journal.submitted(attempt, a_job(status=JobStatus.RUNNING, provider_id="p1"))
+    await journal.update(lease, ended(a_job()))
+    assert not await journal.update(lease, a_job(status=JobStatus.FAILED, finished_at=NOON))
+
+
+async def test_a_living_drivers_job_cannot_be_taken(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+    """One driver at a time."""
+    await journal.add(a_job(), Caps())
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    assert await other.acquire("job-1") is None
+    assert await other.unfinished() == []
+    await other.aclose()
+
+
+async def test_a_silent_drivers_job_is_taken_over_and_the_old_lease_writes_nothing(
+    journal: SqliteJournal, tmp_path: Path, clock: WallClock
+) -> None:
+    """After half a minute without a sign of life the epoch grows, and the late driver is fenced off."""
+    old = await journal.add(a_job(), Caps())
+    clock.seconds += 31
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    new = await other.acquire("job-1")
+    assert new == Lease("job-1", 2)
+    assert not await journal.update(old, a_job(status=JobStatus.RUNNING))
+    assert await journal.begin_submit(old, Limits()) is None
+    await other.aclose()
+
+
+async def test_a_driver_that_says_it_is_alive_keeps_its_jobs(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+    """A beat within the half minute is enough."""
+    await journal.add(a_job(), Caps())
+    clock.seconds += 31
+    await journal.beat()
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    assert await other.acquire("job-1") is None
+    await other.aclose()
+
+
+async def test_a_driver_whose_process_has_gone_is_dead_at_once(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+    """Nobody waits half a minute for a process of this machine that does not run."""
+    journal.owner = journal.owner.replace(f":{os.getpid()}:", ":999999999:")
+    await journal.beat()
+    await journal.add(a_job(), Caps())
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    assert [a_job()] == await other.unfinished()
+    assert await other.acquire("job-1") is not None
+    await other.aclose()
+
+
+async def test_closing_lets_the_jobs_go(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+    """What a closed client left unfinished can be taken at once, with its attempt."""
+    _, attempt = await begun(journal, a_job())
+    await journal.aclose()
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    lease = await other.acquire("job-1")
+    assert lease is not None
+    assert attempt == lease.attempt
+    await other.aclose()
+
+
+async def test_jobs_are_listed_newest_first_in_pages(journal: SqliteJournal) -> None:
+    """A page goes on where the last one ended."""
+    for number in range(5):
+        await journal.add(a_job(number), Caps())
+    first = await journal.page(status=None, backend=None, before=None, limit=3)
+    last = first[-1]
+    rest = await journal.page(status=None, backend="studio", before=(last.created_at.timestamp(), last.id), limit=3)
+    assert [job.id for job in [*first, *rest]] == ["job-4", "job-3", "job-2", "job-1", "job-0"]
+
+
+async def test_jobs_are_listed_by_status_and_backend(journal: SqliteJournal) -> None:
+    """Filters hold."""
+    await journal.add(a_job(1), Caps())
+    await begun(journal, a_job(2))
+    found = await journal.page(status=JobStatus.SUBMITTING, backend=None, before=None, limit=9)
+    assert [job.id for job in found] == ["job-2"]
+    assert await journal.page(status=None, backend="other", before=None, limit=9) == []
+
+
+async def test_a_job_is_found_by_an_unambiguous_beginning_of_its_id(journal: SqliteJournal) -> None:
+    """A beginning that two jobs share finds neither, a whole id always finds its job."""
+    for number in (1, 10, 2):
+        await journal.add(a_job(number), Caps())
+    assert journal.peek("job-2") == a_job(2)
+    assert journal.peek("job-10") == a_job(10)
+    assert journal.peek("job-1") == a_job(1)
+    assert journal.peek("job-") is None
+
+
+async def test_a_job_dearer_than_its_cap_is_not_recorded(journal: SqliteJournal) -> None:
+    """The quote goes with the error."""
+    with pytest.raises(BudgetError, match="most for one job is 99") as caught:
+        await journal.add(a_job(), Caps(per_job=99))
+    assert a_job().quote == caught.value.quote
+    assert await journal.get("job-1") is None
+
+
+async def test_a_cap_on_credits_refuses_a_price_nobody_knows(journal: SqliteJournal) -> None:
+    """What cannot be counted cannot be capped."""
+    with pytest.raises(BudgetError, match="is not known"):
+        await journal.add(a_job(quote=Quote(amount=None)), Caps(per_day=1000))
+
+
+async def test_the_days_cap_counts_reservations_and_what_was_charged(journal: SqliteJournal) -> None:
+    """Three hundred credits take two jobs of a hundred, one of which cost ninety, and no more than one other."""
+    caps = Caps(per_day=300)
+    await journal.add(a_job(1), caps)
+    lease, attempt = await begun(journal, a_job(2))
+    await journal.submitted(attempt, a_job(2, status=JobStatus.RUNNING, provider_id="p"))
+    await journal.update(lease, ended(a_job(2)))
+    await journal.add(a_job(3), caps)
+    with pytest.raises(BudgetError, match="spent or reserved 290 today"):
+        await journal.add(a_job(4), caps)
+
+
+async def test_a_refused_jobs_reservation_is_released(journal: SqliteJournal) -> None:
+    """A job that cost nothing does not count."""
+    lease = await journal.add(a_job(1), Caps())
+    await journal.update(lease, a_job(1, status=JobStatus.FAILED, finished_at=NOON, cost=Cost(amount=0)))
+    await journal.add(a_job(2), Caps(per_day=100, jobs_per_day=1))
+
+
+async def test_the_days_cap_on_jobs_counts_them(journal: SqliteJournal) -> None:
+    """One a day is one a day, and the next day is another."""
+    await journal.add(a_job(1), Caps(jobs_per_day=1))
+    with pytest.raises(BudgetError, match="has had 1 jobs today"):
+        await journal.add(a_job(2), Caps(jobs_per_day=1))
+
+
+async def test_yesterdays_jobs_do_not_count(journal: SqliteJournal, clock: WallClock) -> None:
+    """The day begins at midnight, UTC."""
+    await journal.add(a_job(1), Caps(per_day=100))
+    clock.seconds += 86400
+    await journal.add(a_job(2, created_at=NOON + timedelta(days=1)), Caps(per_day=100))
+
+
+async def test_submits_wait_for_the_limit_over_all_jobs_of_a_backend(journal: SqliteJournal, clock: WallClock) -> None:
+    """Never more than the limit in any window."""
+    limits = Limits(submits=2, per=60)
+    leases = [await journal.add(a_job(number), Caps()) for number in range(3)]
+    assert isinstance(await journal.begin_submit(leases[0], limits), Attempt)
+    clock.seconds += 10
+    assert isinstance(await journal.begin_submit(leases[1], limits), Attempt)
+    assert Wait(50.0, "at most 2 submits in 60 s") == await journal.begin_submit(leases[2], limits)
+    clock.seconds += 50
+    assert isinstance(await journal.begin_submit(leases[2], limits), Attempt)
+
+
+async def test_a_limit_on_jobs_at_once_counts_what_the_service_works_on(journal: SqliteJournal) -> None:
+    """A job that ended makes room."""
+    limits = Limits(concurrent=1)
+    lease, attempt = await begun(journal, a_job(1))
+    second = await journal.add(a_job(2), Caps())
+    assert isinstance(await journal.begin_submit(second, limits), Wait)
+    await journal.submitted(attempt, a_job(1, status=JobStatus.RUNNING, provider_id="p"))
+    await journal.update(lease, ended(a_job(1)))
+    assert isinstance(await journal.begin_submit(second, limits), Attempt)
+
+
+async def test_a_pause_holds_every_submit_of_a_backend(journal: SqliteJournal, clock: WallClock) -> None:
+    """A later, shorter pause does not shorten it, and another backend is not held."""
+    await journal.pause("studio", 30)
+    await journal.pause("studio", 5)
+    lease = await journal.add(a_job(1), Caps())
+    other = await journal.add(a_job(2, backend="spare"), Caps())
+    assert Wait(30.0, "the service asked for a pause") == await journal.begin_submit(lease, Limits())
+    assert isinstance(await journal.begin_submit(other, Limits()), Attempt)
+    clock.seconds += 30
+    assert isinstance(await journal.begin_submit(lease, Limits()), Attempt)
+
+
+async def test_the_file_and_its_folder_are_the_users_alone(journal: SqliteJournal, tmp_path: Path) -> None:
+    """Prompts are private."""
+    await journal.add(a_job(), Caps())
+    folder = tmp_path / "state"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
+
+
+async def test_a_journal_in_memory_needs_no_file() -> None:
+    """`None` is memory."""
+    journal = open_journal(None)
+    await journal.open()
+    await journal.add(a_job(), Caps())
+    assert a_job() == await journal.get("job-1")
+    await journal.aclose()
+    await journal.aclose()
+
+
+async def test_a_journal_that_is_not_open_says_so() -> None:
+    """Not a hang."""
+    with pytest.raises(JournalError, match="is not open"):
+        await open_journal(None).get("job-1")
+
+
+def _newer(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("pragma user_version = 99")
+    db.close()
+
+
+def _foreign(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("create table songs (title)")
+    db.close()
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"this is no database, whatever its name says" * 99)
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [(_newer, "newer genbridge"), (_foreign, "something else"), (_garbage, "cannot be opened"), (_folder, "cannot be opened")],
+)
+async def test_a_file_that_cannot_be_the_journal_is_named(tmp_path: Path, make: Any, words: str) -> None:
+    """Before anything is sent, one sentence says what is wrong with which file."""
+    path = tmp_path / "jobs.db"
+    make(path)
+    with pytest.raises(JournalError, match=words) as caught:
+        await open_journal(path).open()
+    assert str(path) in str(caught.value)
+
+
+async def test_two_processes_may_make_the_journal_at_once(tmp_path: Path) -> None:
+    """The schema is made once."""
+    journals = [open_journal(tmp_path / "jobs.db") for _ in range(4)]
+    for journal in journals:
+        await journal.open()
+    await journals[0].add(a_job(), Caps())
+    assert a_job() == await journals[3].get("job-1")
+    for journal in journals:
+        await journal.aclose()
+
+
+async def test_a_full_disk_is_an_error_of_the_write_alone(journal: SqliteJournal) -> None:
+    """The write that did not fit says so, and the journal goes on when there is room again."""
+    await journal._do(lambda db: db.execute("pragma max_page_count = 1"))
+    big = a_job(1, request=ImageRequest("x" * 100_000))
+    with pytest.raises(JournalError, match="cannot be written"):
+        await journal.add(big, Caps())
+    await journal._do(lambda db: db.execute("pragma max_page_count = 100000"))
+    await journal.add(big, Caps())
+    assert big == await journal.get("job-1")
+
+
+async def test_a_row_that_cannot_be_read_is_a_journal_error(journal: SqliteJournal) -> None:
+    """A damaged document is named, not a traceback of the reader."""
+    await journal.add(a_job(), Caps())
+    await journal._do(lambda db: db.execute("update jobs set request = '{}'"))
+    with pytest.raises(JournalError, match="cannot be read"):
+        await journal.get("job-1")
