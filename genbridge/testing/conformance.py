@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.metadata import entry_points
 
-from genbridge.catalogue import did_you_mean
+from genbridge.catalogue import Provider, did_you_mean
 from genbridge.errors import Problem, UnknownProviderError
+from genbridge.plugins import PROVIDERS
 from genbridge.testing.calls import check_calls, takes
-from genbridge.testing.declarations import check_facts, check_hooks
+from genbridge.testing.declarations import check_facts, check_hooks, check_loading
 from genbridge.testing.findings import Findings
 from genbridge.testing.purity import check_purity
 from genbridge.testing.rehearsal import rehearse
 from genbridge.testing.replies import check_replies
+from genbridge.testing.stage import Hooks
 from genbridge.types import Request
 from genbridge.wire import Reply
 
@@ -39,20 +41,23 @@ def check_provider(plugin: object, *, examples: Iterable[Request] = (), replies:
     `normalize` is given garbage, and the emulator's replies and `replies` (the documented ones) with every part of them changed in
     turn. Nothing is sent anywhere.
     """
-    plugin = _installed(plugin) if isinstance(plugin, str) else plugin
+    name = plugin if isinstance(plugin, str) else None
+    plugin = plugin if name is None else _installed(name)
     findings = Findings()
     with findings.of("imports", "reading its sources"):
         check_purity(plugin, findings)
-    _check_behaviour(plugin, tuple(examples), tuple(replies), findings)
+    hooks = check_hooks(plugin, findings)
+    provider = None if hooks is None else check_facts(hooks, findings)
+    if hooks is not None and provider is not None:
+        check_loading(hooks, name or provider.name, findings)
+        _check_behaviour(hooks, provider, tuple(examples), tuple(replies), findings)
     if findings.problems:
         raise ConformanceError(getattr(plugin, "__name__", type(plugin).__name__), findings.problems)
 
 
-def _check_behaviour(plugin: object, examples: Iterable[Request], replies: Iterable[Reply], findings: Findings) -> None:
-    hooks = check_hooks(plugin, findings)
-    provider = None if hooks is None else check_facts(hooks, findings)
-    if hooks is None or provider is None:
-        return
+def _check_behaviour(
+    hooks: Hooks, provider: Provider, examples: Iterable[Request], replies: Iterable[Reply], findings: Findings
+) -> None:
     chosen = takes(hooks, provider, examples, findings)
     check_calls(hooks, provider, chosen, findings)
     seen = rehearse(hooks, provider, chosen, findings)
@@ -60,7 +65,7 @@ def _check_behaviour(plugin: object, examples: Iterable[Request], replies: Itera
 
 
 def _installed(name: str) -> object:
-    known = {entry.name: entry for entry in entry_points(group="genbridge.providers")}
+    known = {entry.name: entry for entry in entry_points(group=PROVIDERS)}
     if name not in known:
         raise UnknownProviderError(f"no installed package offers the provider {name!r}{did_you_mean(name, known)}")
     return known[name].load()

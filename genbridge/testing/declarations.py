@@ -12,19 +12,25 @@ from urllib.parse import urlsplit
 from genbridge import hookspecs
 from genbridge.catalogue import FIELDS, Group, Model, Option, Price, Provider, ReferenceRule
 from genbridge.errors import PluginError
+from genbridge.plugins import SPECS, plugin_of
 from genbridge.testing.findings import Findings
 from genbridge.testing.stage import Hooks
+from genbridge.types import ReferenceRole
 
-_NAMES = tuple(name for name, value in vars(hookspecs).items() if hasattr(value, "genbridge_spec"))
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def check_hooks(plugin: object, findings: Findings) -> Hooks | None:
     """Note hooks that are missing or have wrong arguments; return the hooks when they can be called."""
-    for name in _NAMES:
-        function = getattr(plugin, name, None)
+    functions = {name: getattr(plugin, name, None) for name in SPECS}
+    waiting = [name for name, function in functions.items() if _is_async(function)]
+    for name, function in functions.items():
         if inspect.isroutine(function) and not hasattr(function, "genbridge_impl"):
             findings.add(name, "there is a function of that name, but it is not marked with @genbridge.hookimpl")
+    for name in waiting:
+        findings.add(name, "it is `async def`; hooks describe calls and are plain functions or generators")
+    if waiting:
+        return None
     try:
         hooks = Hooks(plugin)
     except PluginError as error:
@@ -36,6 +42,19 @@ def check_hooks(plugin: object, findings: Findings) -> Hooks | None:
     if hooks.has("models") != hooks.has("catalogue"):
         findings.add("models", "`models` asks for the live catalogue and `catalogue` reads it: write both or neither")
     return None if missing else hooks
+
+
+def _is_async(function: object) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def check_loading(hooks: Hooks, name: str, findings: Findings) -> None:
+    """Note why genbridge would not load a plugin under a name, where nothing that explains it is noted already."""
+    try:
+        plugin_of(name, hooks.plugin)
+    except PluginError as error:
+        if not findings.problems:
+            findings.add("hooks", error.message)
 
 
 def check_facts(hooks: Hooks, findings: Findings) -> Provider | None:
@@ -151,7 +170,7 @@ def _rules(rules: Iterable[ReferenceRule]) -> Iterator[str]:
 
 
 def _prices(model: Model) -> Iterator[str]:
-    known = {*FIELDS, "references", *(option.name for option in model.capabilities.options)}
+    known = {*FIELDS, "references", *map(str, ReferenceRole), *(option.name for option in model.capabilities.options)}
     for price in model.prices:
         if not 0 <= price.amount < math.inf:
             yield f"a price is {price.amount!r}"

@@ -11,7 +11,8 @@ import genbridge_sseedance as sseedance
 import pytest
 from genbridge_sseedance._emulator import SseedanceEmulator
 
-from genbridge import Call, Emulator, Reply
+from genbridge import Call, ContentPolicyError, Emulator, ImageRequest, InsufficientCreditsError, JobStatus, RateLimitError, Reply
+from genbridge.testing import drive
 
 ORIGIN = "http://127.0.0.1:7070"
 KEY = {"authorization": "Bearer sandbox-sseedance-key"}
@@ -231,3 +232,20 @@ def test_its_state_can_be_kept_as_plain_values() -> None:
     kept = cattrs.unstructure(emulator)
     assert emulator == cattrs.structure(kept, SseedanceEmulator)
     assert attrs.asdict(emulator) == kept
+
+
+def test_the_plugin_takes_a_job_through_it() -> None:
+    """The statuses are canonical, and the addresses of all images come out."""
+    snapshots = drive(sseedance, SseedanceEmulator(queued=4.0), ImageRequest("a cat", count=2))
+    assert [JobStatus.QUEUED, JobStatus.QUEUED, JobStatus.SUCCEEDED] == [snapshot.status for snapshot in snapshots]
+    assert 2 == len(snapshots[-1].assets)
+
+
+def test_the_plugin_reads_its_refusals() -> None:
+    """Each is an error of its own kind."""
+    with pytest.raises(ContentPolicyError):
+        drive(sseedance, None, ImageRequest("a cat [refuse]"))
+    with pytest.raises(InsufficientCreditsError, match="insufficient credits: 2 are needed, 1 are left"):
+        drive(sseedance, SseedanceEmulator(credits=1), ImageRequest("a cat"))
+    with pytest.raises(RateLimitError):
+        drive(sseedance, SseedanceEmulator(per_minute=0, submitted=[0.0]), ImageRequest("a cat"))

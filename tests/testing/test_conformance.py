@@ -360,6 +360,31 @@ def test_a_hook_that_nobody_knows_is_noticed() -> None:
     assert "unknown hook 'normalise'" in found
 
 
+def test_a_hook_that_waits_is_noticed() -> None:
+    """Nothing is called then, as nobody would wait for it."""
+
+    class Waiting(Good):
+        @hookimpl
+        async def poll(self, job: Job) -> Any:
+            return Call.get("/jobs")
+
+    assert ["poll: it is `async def`; hooks describe calls and are plain functions or generators"] == violations(Waiting())
+
+
+def test_what_genbridge_would_not_load_is_noticed() -> None:
+    """The message is the one that a user of the package would get."""
+
+    class Defaulting(Good):
+        @hookimpl
+        def poll(self, job: Job = None) -> Any:  # type: ignore[assignment]
+            return Good.poll(self, job)
+
+    found = violations(Defaulting())
+    assert (
+        "hooks: the provider 'pixels' of the package 'Defaulting' cannot be used: its hook 'poll' would never be given" in found[0]
+    )
+
+
 def described(**changes: Any) -> object:
     """Return the good plugin with other facts."""
 
@@ -891,7 +916,19 @@ def test_the_shape_of_optional_hooks_is_checked_without_an_emulator() -> None:
     assert not any(line.startswith("upload") for line in found)
 
 
-BUILT_IN: dict[str, list[Request]] = {"sseedance": [ImageRequest("a cat", resolution="4k", aspect_ratio="21:9", count=2)]}
+PICTURE = Reference("https://files.example/a.png", role=ReferenceRole.FIRST_FRAME)
+BUILT_IN: dict[str, list[Request]] = {
+    "imini": [
+        VideoRequest("a cat", model="seedance-2.0", duration=5, references=(PICTURE,)),
+        ImageRequest("a cat", model="gpt-image-2"),
+    ],
+    "meigen": [
+        VideoRequest("a cat", model="seedance-2.0", duration=5, references=(PICTURE,)),
+        ImageRequest("a cat", model="gpt-image-2"),
+    ],
+    "sseedance": [ImageRequest("a cat", resolution="4k", aspect_ratio="21:9", count=2)],
+}
+"""Requests that each built-in provider is tried with, beside the smallest ones."""
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
