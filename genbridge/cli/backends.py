@@ -92,7 +92,7 @@ def _row(backend: BackendConfig, providers: Mapping[str, Provider]) -> Row:
 def _show(found: Config, rows: list[Row]) -> None:
     if rows:
         cells = [(row.backend.name, row.backend.provider, row.place, row.key_words) for row in rows]
-        print_table(("BACKEND", "PROVIDER", "BASE URL", "KEY"), cells)
+        print_table(("BACKEND", "PROVIDER", "BASE URL", "KEY"), cells, wrap=("BASE URL", "KEY"))
     else:
         remark("no backend is configured; --sandbox needs none")
     for name, advice in found.absent.items():

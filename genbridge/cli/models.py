@@ -65,7 +65,9 @@ def _show(session: Session, offers: Sequence[Offer]) -> None:
         forms = [model_form(model, backend) for model, backend in found]
         print_json({"models": forms, "errors": [error_form(error) for error in errors]})
     elif found:
-        print_table(_HEADER, [_row(model, backend) for model, backend in found])
+        print_table(_HEADER, [_row(model, backend) for model, backend in found], wrap=("RATIOS", "RESOLUTIONS", "SECONDS"))
+        for reason in dict.fromkeys(model.unavailable for model, _ in found if model.unavailable):
+            remark(f"unavailable: {reason}")
     elif not errors:
         remark(f"no backend is configured; see: {session.command('backends')}")
     for error in errors:
@@ -75,7 +77,7 @@ def _show(session: Session, offers: Sequence[Offer]) -> None:
 def _row(model: Model, backend: str) -> tuple[str, ...]:
     can = model.capabilities
     sizes = can.resolution or can.size
-    price = model.unavailable or price_words(model.prices)
+    price = "unavailable" if model.unavailable else price_words(model.prices)
     return (model.id, model.media, backend, words(can.aspect_ratio), words(sizes), words(can.duration), price)
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genbridge.cli.console import clean, is_dynamic, remark, speaks_unicode, stderr
-from genbridge.types import Cost, Job, JobStatus, Request, Snapshot
+from genbridge.types import AssetRole, Cost, Job, JobStatus, Request, Snapshot
 
 if TYPE_CHECKING:
     from genbridge.downloads import Progress
@@ -213,12 +213,17 @@ class LiveBoard:
     def _files(self) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
         for line in self.lines:
-            for index, progress in sorted(line.downloads.items()):
-                table.add_row("", f"{progress.asset.media} {index + 1}", self._bar(progress), _amount(progress))
+            for _, progress in sorted(line.downloads.items()):
+                table.add_row("", _file_label(progress), self._bar(progress), _amount(progress))
         return table
 
     def _bar(self, progress: Progress) -> ProgressBar:
         return ProgressBar(total=progress.total, completed=progress.done, width=_BAR, pulse=progress.total is None)
+
+
+def _file_label(progress: Progress) -> str:
+    role = progress.asset.role
+    return f"{progress.asset.media} {progress.index + 1}" if role is AssetRole.OUTPUT else role.replace("_", " ")
 
 
 def _amount(progress: Progress) -> str:

@@ -10,20 +10,30 @@ from rich.text import Text
 from genbridge.cli.console import clean, is_dynamic, say, stdout
 
 
-def print_table(header: Sequence[str] | None, rows: Sequence[Sequence[str]], *, cut: str | None = None) -> None:
-    """Print rows under a header; in a terminal the column `cut` gives way where it is narrow, and others wrap."""
+def print_table(
+    header: Sequence[str] | None, rows: Sequence[Sequence[str]], *, cut: str | None = None, wrap: Sequence[str] = ()
+) -> None:
+    """Print rows under a header; where a terminal is narrow, the column `cut` is cut and those of `wrap` are wrapped.
+
+    Without a header, all but the first column are wrapped.
+    """
     console = stdout()
     rows = [[clean(cell) for cell in row] for row in rows]
     if not is_dynamic(console):
         _print_plain([*([header] if header else []), *rows])
         return
+    names = header or [str(index) for index in range(len(rows[0]))]
+    gives = [cut, *(wrap if header else names[1:])]
     table = Table(box=None, show_header=header is not None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column((header or rows[0])[0], no_wrap=True, min_width=max(len(row[0]) for row in rows))
-    for name in (header or rows[0])[1:]:
-        table.add_column(name, no_wrap=name == cut, overflow="ellipsis" if name == cut else "fold")
+    for name in names:
+        table.add_column(name, no_wrap=name not in gives, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(_cell(text, cut=name == cut) for name, text in zip(names, row, strict=True)))
     console.print(table)
+
+
+def _cell(text: str, *, cut: bool) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis") if cut else Text(text)
 
 
 def _print_plain(rows: Sequence[Sequence[str]]) -> None:

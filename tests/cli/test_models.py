@@ -70,10 +70,13 @@ def test_one_backend_can_be_asked_for_without_its_service(cli: Cli, client: Any)
 
 
 def test_a_model_that_cannot_be_used_says_why(cli: Cli, client: Any, painter: Model) -> None:
-    """In place of a price."""
-    client.offers = {"studio": (attrs.evolve(painter, unavailable="it is not open yet"),)}
+    """Below the table, once for all that share the reason."""
+    client.offers = {"studio": (attrs.evolve(painter, unavailable="it is not open yet"),) * 2}
 
-    assert "it is not open yet" in cli("models").stdout
+    run = cli("models")
+
+    assert all(row.endswith("  unavailable") for row in run.stdout.splitlines()[1:])
+    assert "unavailable: it is not open yet\n" == run.stderr
 
 
 def test_models_have_json(cli: Cli, client: Any, painter: Model) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from genbridge.cli.progress import LiveBoard, PlainBoard, board, clock, label, size, utc_now
 from genbridge.downloads import Progress
-from genbridge.types import Asset, Certainty, Cost, ImageRequest, Job, JobStatus, Media, Quote, Snapshot, VideoRequest
+from genbridge.types import Asset, AssetRole, Certainty, Cost, ImageRequest, Job, JobStatus, Media, Quote, Snapshot, VideoRequest
 
 NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
 COVER = Asset(url="https://cdn.example/a.png", media=Media.IMAGE)
@@ -207,6 +207,14 @@ def test_each_file_on_its_way_has_a_bar(live: LiveBoard, done: int, total: int |
 
     assert "image 2" in drawn(live)
     assert expected == drawn(live).splitlines()[-1].split("  ")[-1].strip()
+
+
+def test_a_file_that_is_not_the_output_is_called_by_its_role(live: LiveBoard) -> None:
+    """As a video's last frame."""
+    frame = attrs.evolve(COVER, role=AssetRole.LAST_FRAME)
+    live.add("video").download(Progress(asset=frame, index=1, done=1, total=1))
+
+    assert "last frame  " in drawn(live)
 
 
 def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

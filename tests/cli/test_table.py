@@ -10,6 +10,13 @@ import pytest
 from genbridge.cli.table import print_table
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_columns_are_aligned_and_whole_where_stdout_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is cut, so that a script finds everything."""
     print_table(("ID", "PROMPT"), [("1", "x" * 300), ("22", "two\nlines")], cut="PROMPT")
@@ -28,11 +35,6 @@ def test_a_table_may_have_no_header(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("header", [("ID", "PROMPT"), None])
 def test_a_terminal_gets_what_fits(header: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first column stays whole."""
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stdout", Terminal())
@@ -42,3 +44,18 @@ def test_a_terminal_gets_what_fits(header: tuple[str, str] | None, monkeypatch: 
     printed = sys.stdout.getvalue()  # type: ignore[attr-defined]
     assert "0123456789abcdef  [b]x" in printed
     assert all(len(line) <= 40 for line in printed.splitlines() if "\x1b" not in line)
+
+
+def test_only_the_columns_that_may_are_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others stay on one line."""
+    stream = Terminal()
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", stream)
+
+    print_table(("MODEL", "RATIOS", "PRICE"), [("painter-1", "1:1, " * 20, "2 to 4 per image")], wrap=("RATIOS",))
+
+    row = stream.getvalue().splitlines()[1]
+    assert row.startswith("painter-1  1:1, ")
+    assert "2 to 4 per image" in row
+    assert len(stream.getvalue().splitlines()) > 5
