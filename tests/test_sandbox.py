@@ -188,6 +188,18 @@ async def test_a_request_becomes_a_call_with_an_absolute_url() -> None:
     assert "Yes" == seen["headers"]["x-mine"]
 
 
+async def test_a_client_that_takes_it_for_a_proxy_is_answered() -> None:
+    """The URL is then in the request line, and is the call's as it is."""
+    async with Sandbox.of([plugin()]) as sandbox:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(sandbox.base_url("acme")).port)
+        writer.write(b"GET http://api.acme.example/echo?a=%20 HTTP/1.1\r\nHost: api.acme.example\r\nConnection: close\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+    assert head.startswith(b"HTTP/1.1 200")
+    assert "http://api.acme.example/echo?a=%20" == json.loads(body)["url"]
+
+
 @pytest.mark.parametrize(
     ("method", "body", "document", "rest"),
     [

@@ -68,11 +68,17 @@ async def _call(request: web.Request) -> Call:
     document = None if request.method == "PUT" else _document(body)
     return Call(
         method="GET" if request.method == "HEAD" else request.method,
-        url=str(request.url),
+        url=_url(request),
         headers=dict(request.headers),
         json=document,
         body=body if document is None and (body or request.method == "PUT") else None,
     )
+
+
+def _url(request: web.Request) -> str:
+    """Return the URL as it was asked for; `request.url` fails where aiohttp is older than what its own libraries have become."""
+    target = request.raw_path
+    return target if target.startswith("http://") else f"http://{request.host}{target}"
 
 
 def _document(body: bytes) -> Any:
