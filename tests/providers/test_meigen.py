@@ -34,6 +34,7 @@ from genbridge import (
     VideoRequest,
 )
 from genbridge.catalogue import check, choose
+from genbridge.testing import check_provider
 
 T = TypeVar("T")
 
@@ -575,3 +576,8 @@ def test_the_live_list_is_asked_for_by_path() -> None:
     """Below the backend's own base URL."""
     call = meigen.models(BACKEND)
     assert ("GET", "/api/models") == (call.method, call.url)
+
+
+def test_the_plugin_keeps_the_contract() -> None:
+    """As the conformance kit checks it, against the plugin's own emulator."""
+    check_provider(meigen, examples=[request for _, request in EXAMPLES])
