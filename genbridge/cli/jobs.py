@@ -14,7 +14,7 @@ from genbridge.cli.exits import Exit
 from genbridge.cli.follow import follow_all, report
 from genbridge.cli.generate import saves_files
 from genbridge.cli.output import job_form, print_json
-from genbridge.cli.progress import board, job_label
+from genbridge.cli.progress import board, job_label, utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
 from genbridge.types import Job, JobStatus
@@ -22,7 +22,7 @@ from genbridge.types import Job, JobStatus
 if TYPE_CHECKING:
     from genbridge.client import Client, Handle
 
-_HEADER = ("ID", "CREATED", "STATUS", "MEDIUM", "MODEL", "BACKEND", "COST", "PROMPT")
+_HEADER = ("ID", "AGE", "STATUS", "MODEL", "BACKEND", "COST", "PROMPT")
 _SHORT_ID = 8
 """How much of an id a terminal shows; the beginning of one is enough to name a job."""
 _PROMPT = 48
@@ -60,8 +60,15 @@ def list_jobs(session: Session, *, status: str | None, backend: str | None, limi
 
 
 def _row(job: Job) -> tuple[str, ...]:
-    cost = str(job.cost or job.quote)
-    return (_when(job.created_at), job.status, job.media, job.model, job.backend, cost, _short(job.request.prompt))
+    cost = str(job.cost or job.quote).replace("about ", "~").replace("unknown cost", "?")
+    return (age(job.created_at, utc_now()), job.status, job.model, job.backend, cost, _short(job.request.prompt))
+
+
+def age(time: datetime, now: datetime) -> str:
+    """Return how long ago something was, in its largest unit."""
+    seconds = max(0, int((now - time).total_seconds()))
+    units = ((86400, "d"), (3600, "h"), (60, "m"))
+    return next((f"{seconds // length}{name}" for length, name in units if seconds >= length), f"{seconds}s")
 
 
 def _when(time: datetime) -> str:

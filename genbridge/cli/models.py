@@ -9,7 +9,7 @@ import attrs
 import click
 
 from genbridge.catalogue import FIELDS, Anything, Choice, Domain, Group, Model, Price, Range, Text, listed
-from genbridge.cli.console import complain, remark
+from genbridge.cli.console import complain, is_dynamic, remark, stdout
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import error_form, print_json
 from genbridge.cli.session import Session, pass_session, shared, with_json
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from genbridge.client import Client
 
 _HEADER = ("MODEL", "MEDIUM", "BACKEND", "RATIOS", "RESOLUTIONS", "SECONDS", "PRICE")
+_MOST = 4
+"""How many values of a list a terminal shows."""
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +67,8 @@ def _show(session: Session, offers: Sequence[Offer]) -> None:
         forms = [model_form(model, backend) for model, backend in found]
         print_json({"models": forms, "errors": [error_form(error) for error in errors]})
     elif found:
-        print_table(_HEADER, [_row(model, backend) for model, backend in found], wrap=("RATIOS", "RESOLUTIONS", "SECONDS"))
+        most = _MOST if is_dynamic(stdout()) else None
+        print_table(_HEADER, [_row(model, backend, most) for model, backend in found], wrap=("RATIOS", "RESOLUTIONS", "SECONDS"))
         for reason in dict.fromkeys(model.unavailable for model, _ in found if model.unavailable):
             remark(f"unavailable: {reason}")
     elif not errors:
@@ -74,20 +77,20 @@ def _show(session: Session, offers: Sequence[Offer]) -> None:
         complain(error)
 
 
-def _row(model: Model, backend: str) -> tuple[str, ...]:
+def _row(model: Model, backend: str, most: int | None) -> tuple[str, ...]:
     can = model.capabilities
-    sizes = can.resolution or can.size
+    ratios, sizes, lengths = (words(domain, most) for domain in (can.aspect_ratio, can.resolution or can.size, can.duration))
     price = "unavailable" if model.unavailable else price_words(model.prices)
-    return (model.id, model.media, backend, words(can.aspect_ratio), words(sizes), words(can.duration), price)
+    return (model.id, model.media, backend, ratios, sizes, lengths, price)
 
 
-def words(domain: Domain | None) -> str:
-    """Return the values that a field may take, in words."""
+def words(domain: Domain | None, most: int | None = None) -> str:
+    """Return the values that a field may take, in words; `most` is how many of a list are named."""
     match domain:
         case None:
             return "-"
         case Choice():
-            return listed("yes" if value is True else "no" if value is False else value for value in domain.values)
+            return _choice_words(domain.values, most)
         case Range():
             return f"{domain.low:g} to {domain.high:g}"
         case Text():
@@ -96,6 +99,17 @@ def words(domain: Domain | None) -> str:
             return "anything"
         case Group():
             return listed(option.name for option in domain.options)
+
+
+def _consecutive(values: Sequence[Any]) -> bool:
+    return all(type(value) is int and value == values[0] + place for place, value in enumerate(values))
+
+
+def _choice_words(values: Sequence[Any], most: int | None) -> str:
+    if len(values) > 2 and _consecutive(values):
+        return f"{values[0]} to {values[-1]}"
+    named = ["yes" if value is True else "no" if value is False else str(value) for value in values]
+    return listed(named if most is None or len(named) <= most + 1 else [*named[:most], f"{len(named) - most} more"])
 
 
 def price_words(prices: Sequence[Price]) -> str:

@@ -6,13 +6,15 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from genbridge.cli.jobs import age
 from genbridge.errors import CancelUnsupportedError, JobFailedError
-from genbridge.types import Cost, Failure, ImageRequest, Job, JobStatus, VideoRequest
+from genbridge.types import Certainty, Cost, Failure, ImageRequest, Job, JobStatus, Quote, VideoRequest
 
 Cli = Callable[..., Any]
 
@@ -34,10 +36,31 @@ def test_jobs_are_listed_newest_first(cli: Cli) -> None:
     run = cli("jobs", "list")
 
     header, lost, film, done = run.stdout.splitlines()
-    assert ["ID", "CREATED", "STATUS", "MEDIUM", "MODEL", "BACKEND", "COST", "PROMPT"] == header.split()
+    assert ["ID", "AGE", "STATUS", "MODEL", "BACKEND", "COST", "PROMPT"] == header.split()
     assert ["lost", "film", "done"] == [row.split()[0] for row in (lost, film, done)]
     assert film.endswith("a long prompt " + "x" * 33 + "…")
-    assert "succeeded  image   painter-1  studio   5 credits  a red kite" in done
+    assert "succeeded  painter-1  studio   5 credits  a red kite" in done
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(-5, "0s"), (59.9, "59s"), (60, "1m"), (3599, "59m"), (7200, "2h"), (86_400 * 400, "400d")]
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: float, expected: str) -> None:
+    """A clock that was set back makes nothing older than now."""
+    now = datetime(2026, 8, 1, tzinfo=UTC)
+
+    assert expected == age(now - timedelta(seconds=seconds), now)
+
+
+def test_a_cost_that_is_not_known_is_not_listed_as_nothing(cli: Cli, client: Any, make_job: Callable[..., Job]) -> None:
+    """And an estimate is marked."""
+    client.record.clear()
+    client.record["a"] = make_job(id="a", quote=Quote(amount=None))
+    client.record["b"] = make_job(id="b", quote=Quote(amount=7, certainty=Certainty.ESTIMATED))
+
+    assert ["~7 credits", "?"] == [
+        row.split("studio")[1].partition("a red")[0].strip() for row in cli("jobs", "list").stdout.splitlines()[1:]
+    ]
 
 
 def test_a_terminal_shows_the_beginning_of_an_id(

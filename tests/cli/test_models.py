@@ -24,6 +24,9 @@ Cli = Callable[..., Any]
         (None, "-"),
         (Choice(("1:1", "16:9")), "1:1, 16:9"),
         (FLAG, "yes, no"),
+        (Choice((3, 4, 5, 6)), "3 to 6"),
+        (Choice((1, 2, 4)), "1, 2, 4"),
+        (Choice((1, 2)), "1, 2"),
         (Range(4, 15), "4 to 15"),
         (Text(r"\d+x\d+", hint="such as 1024x768"), "such as 1024x768"),
         (Text(), "text"),
@@ -34,6 +37,14 @@ Cli = Callable[..., Any]
 def test_a_domain_is_told_in_words(domain: Domain | None, expected: str) -> None:
     """Each kind in its own."""
     assert expected == words(domain)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [("abcd", "a, b, c, d"), ("abcde", "a, b, c, d, e"), ("abcdef", "a, b, c, d, 2 more")]
+)
+def test_a_long_list_is_cut_where_room_is_short(values: str, expected: str) -> None:
+    """It says how many are left out, and never leaves out one alone."""
+    assert expected == words(Choice(tuple(values)), 4)
 
 
 @pytest.mark.parametrize(

@@ -59,3 +59,16 @@ def test_only_the_columns_that_may_are_wrapped(monkeypatch: pytest.MonkeyPatch) 
     assert row.startswith("painter-1  1:1, ")
     assert "2 to 4 per image" in row
     assert len(stream.getvalue().splitlines()) > 5
+
+
+def test_a_terminal_too_narrow_for_that_wraps_every_column_but_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No column is left with a letter a line."""
+    stream = Terminal()
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", stream)
+
+    print_table(("MODEL", "RATIOS", "PRICE"), [("painter-1", "1:1, " * 8, "2 to 4 per image and more")], wrap=("RATIOS",))
+
+    assert "painter-1  1:1, " in stream.getvalue()
+    assert len(stream.getvalue().splitlines()) < 8
