@@ -67,6 +67,7 @@ class GenbridgeError(Exception):
 
 def _rebuild(cls: type[GenbridgeError], args: tuple[Any, ...], state: dict[str, Any]) -> GenbridgeError:
     error = cls.__new__(cls, *args)
+    error.args = args  # an OSError takes them in its __init__
     error.__dict__.update(state)
     return error
 

@@ -7,10 +7,11 @@ its value (an exchange). The core makes the calls.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeGuard, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
@@ -121,7 +122,8 @@ class Reply:
         """Seconds to wait, from `Retry-After` as seconds or as an HTTP date."""
         value = self.headers.get("retry-after", "").strip()
         if value.isascii() and value.isdigit():
-            return float(value)
+            seconds = float(value)
+            return seconds if seconds < _HUGE else None
         now = _http_date(self.headers.get("date", "")) or self.received
         then = _http_date(value)
         return max(0.0, then - now) if then is not None and now is not None else None
@@ -132,7 +134,9 @@ class Reply:
             return json.loads(self.body)
         except (ValueError, RecursionError):
             kind = self.headers.get("content-type", "no content type")
-            message = f"the answer (HTTP {self.status}, {kind}, {len(self.body)} bytes) is not JSON; it may come from a proxy in between"
+            message = (
+                f"the answer (HTTP {self.status}, {kind}, {len(self.body)} bytes) is not JSON; it may come from a proxy in between"
+            )
             raise TransportError(message) from None
 
     def fields(self) -> Fields:
@@ -141,6 +145,14 @@ class Reply:
         if not isinstance(document, dict):
             raise TransportError(f"the answer (HTTP {self.status}) is JSON, but not an object")
         return Fields(document)
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string has anything in it, and nothing that UTF-8 cannot carry (JSON can hold half a character)."""
+    return bool(value) and not _HALVES.search(value)
+
+
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def _http_date(value: str) -> float | None:
@@ -169,7 +181,7 @@ class Fields:
             value = self._document.get(name)
             if isinstance(value, int) and not isinstance(value, bool):
                 value = str(value)
-            if isinstance(value, str) and value:
+            if isinstance(value, str) and _is_text(value):
                 return value
         return None
 
@@ -177,7 +189,7 @@ class Fields:
         """Return the first finite number among the named fields."""
         for name in names:
             value = self._document.get(name)
-            if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HUGE:
+            if _is_number(value):
                 return value
         return None
 
@@ -193,11 +205,11 @@ class Fields:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return the non-empty strings of an array field."""
-        return tuple(value for value in self._list(name) if isinstance(value, str) and value)
+        return tuple(value for value in self._list(name) if isinstance(value, str) and _is_text(value))
 
     def numbers(self, name: str) -> tuple[float, ...]:
-        """Return the numbers of an array field."""
-        return tuple(value for value in self._list(name) if isinstance(value, int | float) and not isinstance(value, bool))
+        """Return the finite numbers of an array field."""
+        return tuple(value for value in self._list(name) if _is_number(value))
 
     def item(self, name: str) -> Fields:
         """Return an object field; empty when there is none."""
@@ -217,6 +229,10 @@ class Fields:
 
 
 _HUGE = 1e15
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _HUGE
 
 
 class Emulator(Protocol):
