@@ -84,9 +84,10 @@ class Reader:
             tomllib.loads(block.code)
 
     def write(self, file: Path, text: str) -> None:
-        """Write a file; the backends of a config file are led to the sandbox."""
+        """Write a file; the backends of a config file are led to the sandbox, and polled as fast as it is."""
+        haste = "" if ".poll]" in text else r"\npoll.interval = 0.1"
         for name, lead in self.services.items():
-            text = re.sub(rf'^provider = "{name}".*$', rf"\g<0>\n{lead}", text, flags=re.MULTILINE)
+            text = re.sub(rf'^provider = "{name}".*$', rf"\g<0>\n{lead}{haste}", text, flags=re.MULTILINE)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
