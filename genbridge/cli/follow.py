@@ -51,7 +51,7 @@ async def follow(
     session.under_way[handle.id] = job_label(handle.job)
     line.attach(handle.job, handle.expected)
     watcher = asyncio.create_task(_watch(handle, line))
-    paths: list[Path] = []
+    paths: Sequence[Path] = ()
     error = None
     try:
         result = await handle.result(timeout)
@@ -59,7 +59,7 @@ async def follow(
         if directory is not None:
             paths = await client.download(result, directory, progress=line.download)
     except GenbridgeError as caught:
-        error = caught
+        error, paths = caught, getattr(caught, "saved", ())
     finally:
         await _stop(watcher)
     del session.under_way[handle.id]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import attrs
 import click
@@ -99,6 +99,8 @@ def words(domain: Domain | None, most: int | None = None) -> str:
             return "anything"
         case Group():
             return listed(option.name for option in domain.options)
+        case _:
+            assert_never(domain)
 
 
 def _consecutive(values: Sequence[Any]) -> bool:

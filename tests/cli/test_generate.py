@@ -250,6 +250,15 @@ def test_a_job_that_can_still_be_collected_says_how(
     assert "collect it with: genbridge --sandbox --config x.toml jobs wait job1" == run.stderr.splitlines()[-1]
 
 
+def test_one_file_that_cannot_be_saved_does_not_hide_the_others(cli: Cli, client: Any) -> None:
+    """Their paths are printed."""
+    client.fails["download"] = lambda asset: DownloadError("the link is gone", asset=asset, saved=[Path("out/cover.png")])
+
+    run = cli("generate", "kite")
+
+    assert (7, "out/cover.png\n") == (run.exit_code, run.stdout)
+
+
 def test_the_sandbox_says_that_it_is_one(cli: Cli) -> None:
     """Wherever the option stands."""
     before, after = cli("--sandbox", "generate", "kite"), cli("generate", "kite", "--sandbox")

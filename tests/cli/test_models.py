@@ -131,6 +131,15 @@ def test_a_backend_that_cannot_be_asked_does_not_hide_the_others(cli: Cli, clien
     assert ["AuthenticationError"] == [error["kind"] for error in json.loads(in_json.stdout)["errors"]]
 
 
+def test_a_backend_that_cannot_be_asked_is_all_there_is_to_say(cli: Cli, client: Any) -> None:
+    """Where there is no other."""
+    client.fails["models studio"] = lambda _about: AuthenticationError("the key was refused", backend="studio")
+
+    run = cli("models")
+
+    assert (4, "", "error: backend 'studio': the key was refused\n") == (run.exit_code, run.stdout, run.stderr)
+
+
 def test_without_a_backend_it_says_where_to_look(cli: Cli, client: Any) -> None:
     """There is nothing to list."""
     client.config = attrs.evolve(client.config, backends={})
