@@ -64,17 +64,22 @@ class Range:
 
     def problem(self, value: object) -> str | None:
         """Name what is wrong with a value."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
             return f"{value!r} is not a number"
         if not self.low <= value <= self.high:
             return f"{value!r} is not between {self.low:g} and {self.high:g}"
-        if self.step is not None and (value - self.low) % self.step:
+        if self.step is not None and _between_steps(value - self.low, self.step):
             return (
                 f"{value!r} is not a whole number"
                 if self.step == 1
                 else f"{value!r} is not in steps of {self.step:g} from {self.low:g}"
             )
         return None
+
+
+def _between_steps(distance: float, step: float) -> bool:
+    rest = distance % step
+    return min(rest, step - rest) > step * 1e-9  # 0.1 has no exact form in binary: 0.3 % 0.1 is nearly 0.1
 
 
 @attrs.frozen
@@ -396,7 +401,7 @@ def _check_references(request: Request, model: Model) -> Iterator[Problem]:
         field = f"references[{index}]"
         if not isinstance(reference, Reference):
             yield Problem(field, f"{reference!r} is not a Reference")
-        elif rule := rules.get((reference.role, reference.kind)):
+        elif rule := next((rule for key, rule in rules.items() if key == (reference.role, reference.kind)), None):
             yield from _check_reference(field, reference, rule)
         else:
             known = listed(f"{kind} as {role}" for role, kind in rules) or "none"
