@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sphinx.application import Sphinx
 
 project = "genbridge"
 author = "The genbridge authors"
@@ -17,16 +26,52 @@ default_role = "code"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-# The standard library is named, not linked: a build needs no network.
 nitpick_ignore_regex = [
+    # The standard library is named, not linked: a build needs no network.
     (r"py:.*", r"(collections|datetime|enum|os|pathlib|typing)\..*"),
-    (r"py:obj", r"genbridge\.wire\.T"),
+    (r"py:.*", r"Any|ClassVar|Iterable|Mapping|Path|datetime"),
+    # What only type checkers import has no module to be found by.
+    (r"py:.*", r"Config|Progress"),
+    # What is inside, and appears in a public signature only as what it is.
+    (r"py:.*", r"(genbridge\.\w+\.)?(Clock|Domain|Journal|Secret|Transport|T)"),
+    (r"py:.*", r"genbridge\.(config|keys|journal|timing|transport|wire)\..*"),
 ]
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
+maximum_signature_line_length = 100
 
 html_theme = "furo"
 html_title = f"genbridge {version}"
+
+
+def arguments(cls: type[attrs.AttrsInstance]) -> Iterator[str]:
+    """Return the arguments that make a value, with the types and defaults of its fields."""
+    fields = [field for field in attrs.fields(cls) if field.init]
+    first_by_name = next((field for field in fields if field.kw_only), None)
+    for field in fields:
+        if field is first_by_name:
+            yield "*"
+        yield f"{field.alias}: {field.type}{default(field.default)}"
+
+
+def default(value: Any) -> str:
+    """Return a default as one writes it; one that is made anew, or is long, is only said to be there."""
+    if value is attrs.NOTHING:
+        return ""
+    if isinstance(value, attrs.Factory) or attrs.has(type(value)):  # type: ignore[arg-type]
+        return " = ..."
+    return f" = {type(value).__name__}.{value.name}" if isinstance(value, Enum) else f" = {value!r}"
+
+
+def sign(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str) -> tuple[str, str] | None:
+    """Give attrs classes the signature of their fields: that of their `__init__` has converters and placeholders in it."""
+    if what != "class" or not attrs.has(obj) or signature == "()":
+        return None
+    return f"({', '.join(arguments(obj))})", returns
+
+
+def setup(app: Sphinx) -> None:
+    """Tell Sphinx."""
+    app.connect("autodoc-process-signature", sign)
