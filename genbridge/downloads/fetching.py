@@ -300,7 +300,8 @@ class _Delivery:
         most = self.desk.policy.max_bytes
         if size > most:
             self.part.keep = False
-            raise DownloadError(f"it is larger than {most} bytes, the most that the DownloadPolicy allows (max_bytes)")
+            where = "under [downloads] in genbridge.toml, or in the DownloadPolicy"
+            raise DownloadError(f"it is larger than {most} bytes; to take it, raise max_bytes ({where})")
 
     def _check_format(self) -> None:
         problem = check_format(self.part.head, self.asset.media)

@@ -76,7 +76,7 @@ def check_address(host: str, address: str, *, allow_private: bool) -> None:
     elif not allow_private and not is_public(address):
         raise DownloadError(
             f"{host!r} leads to the address {address}, which is not on the public internet; where that is meant, as behind a proxy "
-            "that answers for DNS, set allow_private in the DownloadPolicy"
+            "that answers for DNS, set allow_private (under [downloads] in genbridge.toml, or in the DownloadPolicy)"
         )
 
 
