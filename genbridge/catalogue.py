@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
 
+from genbridge.addresses import is_loopback
 from genbridge.errors import Problem, RequestError
 from genbridge.polling import PollPolicy
 from genbridge.types import Certainty, Media, Quote, Reference, ReferenceRole, Request
@@ -290,8 +292,8 @@ class Provider:
     """What a provider says of itself.
 
     `key_variable` is the environment variable with the key and `key_url` where a person gets one. The key is sent as `auth_header`
-    with `auth_prefix` before it. `refusals` are the HTTP statuses that mean, of a submit, that nothing was started. The first model of
-    a medium is the default for requests that name none.
+    with `auth_prefix` before it. `refusals` are the HTTP statuses that mean, of a submit, that nothing was started. The first model
+    of a medium is the default for requests that name none.
     """
 
     name: str
@@ -364,6 +366,8 @@ def _check_prompt(request: Request, capabilities: Capabilities) -> Iterator[Prob
     prompt: object = request.prompt
     if not isinstance(prompt, str):
         yield Problem("prompt", f"{prompt!r} is not a string")
+    elif not _is_json(prompt):
+        yield Problem("prompt", "it has a character that cannot be sent (half of a surrogate pair)")
     elif not prompt.strip() and capabilities.prompt_required:
         yield Problem("prompt", "it is empty; say what you want")
     elif capabilities.prompt_limit is not None and len(prompt) > capabilities.prompt_limit:
@@ -419,9 +423,18 @@ def _check_reference(field: str, reference: Reference, rule: ReferenceRule) -> I
             yield Problem(field, f"a local {rule.kind} cannot be used here; give a public URL instead of {str(source)!r}")
         elif rule.suffixes and source.suffix.lower() not in rule.suffixes:
             yield Problem(field, f"{source.name!r} is not one of {listed(rule.suffixes)}")
-    elif not isinstance(source, str) or source.partition(":")[0].lower() not in rule.schemes:
+    elif not isinstance(source, str) or not _is_json(source) or not _may_be_reached(source, rule):
         yield Problem(field, f"{_short(source)} is not a public {listed(rule.schemes)} URL; for a local file give a Path")
     yield from _check_seconds(field, reference, rule)
+
+
+def _may_be_reached(url: str, rule: ReferenceRule) -> bool:
+    """Whether a URL is of a kind that the model takes; addresses of this machine are looked at with the backend's own."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in rule.schemes or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    except ValueError:
+        return False
 
 
 def _short(value: object, most: int = 80) -> str:
@@ -503,12 +516,14 @@ def _units(entry: Price, times: float, request: Request) -> tuple[float, str]:
 
 def _is_json(value: object) -> bool:
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | int():
             return True
+        case str():
+            return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
         case float():
             return math.isfinite(value)
         case list() | tuple():
             return all(_is_json(item) for item in value)
         case Mapping():
-            return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+            return all(isinstance(key, str) and _is_json(key) and _is_json(item) for key, item in value.items())
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,21 +12,22 @@ from uuid import uuid4
 
 import attrs
 
-from genbridge import plugins
 from genbridge.backends import Account, Plan
 from genbridge.config import BackendConfig, Config, PollConfig, Route, Secret, load
-from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, RequestError
+from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, PluginError, RequestError
 from genbridge.journal import Caps, Journal, open_journal
-from genbridge.plugins import Plugin
+from genbridge.plugins import Plugin, Registry, installed
 from genbridge.scheduler import Drive, Scheduler
 from genbridge.timing import Clock, SystemClock, wait_for
 from genbridge.transport import Transport
-from genbridge.types import Job, JobStatus, Quote, Request, Result, Snapshot, Verdict
+from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Verdict, VideoRequest
 
 if TYPE_CHECKING:
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
     from genbridge.sandbox import Sandbox
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -43,22 +45,23 @@ class Client:
     """Submits jobs, follows them and saves what they make.
 
     Use it as `async with Client() as client`. `config` is a `Config`, the path of a file, or `None` to find `genbridge.toml` and
-    then the environment. `journal` is the path of the record of jobs, or `None` to keep it in memory only, in which case nothing can
-    be resumed after this process; left out, it is what the configuration says.
+    then the environment. `journal` is the path of the record of jobs (or a store of your own), or `None` to keep it in memory
+    only, in which case nothing can be resumed after this process; left out, it is what the configuration says. `providers` are
+    plugin objects by name, beside those that are installed.
     """
 
     def __init__(
         self,
         config: Config | Path | str | None = None,
         *,
-        journal: Path | str | None = _FROM_CONFIG,
-        plugins: Mapping[str, Plugin] | None = None,
+        journal: Journal | Path | str | None = _FROM_CONFIG,
+        providers: Mapping[str, object] | None = None,
         clock: Clock | None = None,
         transport: Transport | None = None,
     ) -> None:
         self._source = config
-        self._journal_path = journal
-        self._plugins = plugins or {}
+        self._given_journal = journal
+        self._registry = Registry(given=providers) if providers else installed
         self._clock = clock or SystemClock()
         self._transport = transport or Transport()
         self._sandbox: Sandbox | None = None
@@ -75,7 +78,7 @@ class Client:
         speed: float = 20.0,
         journal: Path | str | None = None,
         state: Path | None = None,
-        plugins: Mapping[str, Plugin] | None = None,
+        providers: Mapping[str, object] | None = None,
     ) -> Self:
         """Return a client of the providers' emulators, run in this process: no key, no network, no cost.
 
@@ -83,13 +86,22 @@ class Client:
         """
         from genbridge.sandbox import Sandbox  # noqa: PLC0415 (the server is loaded when it is used)
 
-        client = cls(Config(), journal=journal, plugins=plugins)
+        client = cls(Config(), journal=journal, providers=providers)
         client._sandbox = Sandbox.of(client._offered(), speed=speed, state=state)
         return client
 
     def _offered(self) -> list[Plugin]:
-        loaded = [self._plugin(name) for name in sorted({*plugins.names(), *self._plugins})]
-        return [plugin for plugin in loaded if plugin.supports("emulate")]
+        """Return the providers that have an emulator; a broken package is left out, and named in the log."""
+        offered = []
+        for name in self._registry.names():
+            try:
+                plugin = self._registry.load(name)
+            except PluginError as error:
+                _log.warning("%s", error)
+                continue
+            if plugin.supports("emulate"):
+                offered.append(plugin)
+        return offered
 
     async def __aenter__(self) -> Self:
         try:
@@ -107,19 +119,23 @@ class Client:
             await self._stack.enter_async_context(self._sandbox)
             self._config = _sandbox_config(self._sandbox)
         else:
-            self._config = self._source if isinstance(self._source, Config) else load(self._source)
+            self._config = self._source if isinstance(self._source, Config) else self._load(self._source)
         self._stack.push_async_callback(self._transport.aclose)
-        self._journal = open_journal(self._journal_file(self._config), now=lambda: self._clock.now().timestamp())
+        self._journal = self._make_journal(self._config)
         await self._journal.open()
         self._stack.push_async_callback(self._journal.aclose)
         self._scheduler = Scheduler(self._journal, self._account_of, self._clock)
         self._scheduler.start()
         self._stack.push_async_callback(self._scheduler.aclose)
 
-    def _journal_file(self, config: Config) -> Path | None:
-        if self._journal_path == _FROM_CONFIG:
-            return config.journal.file()
-        return Path(self._journal_path) if self._journal_path is not None else None
+    def _load(self, path: Path | str | None) -> Config:
+        return load(path, providers=self._registry.providers())
+
+    def _make_journal(self, config: Config) -> Journal:
+        given = config.journal.file() if self._given_journal == _FROM_CONFIG else self._given_journal
+        if given is None or isinstance(given, Path | str):
+            return open_journal(Path(given) if given else None, now=lambda: self._clock.now().timestamp())
+        return given
 
     async def aclose(self) -> None:
         """Stop driving jobs and close everything; jobs go on at their services and stay on record."""
@@ -250,12 +266,9 @@ class Client:
     def _driver(self) -> Scheduler:
         return _opened(self._scheduler)
 
-    def _plugin(self, name: str) -> Plugin:
-        return self._plugins.get(name) or plugins.load(name)
-
     def _account(self, config: BackendConfig) -> Account:
         if config.name not in self._accounts:
-            self._accounts[config.name] = Account(config, self._plugin(config.provider), self._transport, self._clock)
+            self._accounts[config.name] = Account(config, self._registry.load(config.provider), self._transport, self._clock)
         return self._accounts[config.name]
 
     def _account_of(self, backend: str, provider: str) -> Account:
@@ -271,6 +284,9 @@ class Client:
 
     async def _plans(self, request: Request, name: str | None) -> list[tuple[Account, Plan]]:
         """Return the backends that can do a request, best first; raises the first one's `RequestError` when none can."""
+        kind: object = request
+        if not isinstance(kind, ImageRequest | VideoRequest):
+            raise RequestError(f"{kind!r} is no request; give an ImageRequest or a VideoRequest")
         accounts, prefer = self._candidates(name)
         plans: list[tuple[Account, Plan]] = []
         refusals: list[RequestError] = []

@@ -381,19 +381,20 @@ class _Described(Mapping[str, Provider]):
         return name in self._registry.names()
 
 
-_REGISTRY = Registry()
+installed = Registry()
+"""What is installed in this environment."""
 
 
 def names() -> tuple[str, ...]:
     """Return the names of the installed providers, without importing any."""
-    return _REGISTRY.names()
+    return installed.names()
 
 
 def load(name: str) -> Plugin:
     """Return an installed provider's plugin; raises `UnknownProviderError`, or `PluginError` when its package is broken."""
-    return _REGISTRY.load(name)
+    return installed.load(name)
 
 
 def providers() -> Mapping[str, Provider]:
     """Return what each installed provider says of itself, by name; looking one up loads it, and raises as `load` does."""
-    return _REGISTRY.providers()
+    return installed.providers()

@@ -172,7 +172,7 @@ class Scheduler:
         """Submit a recorded job and return when the service has accepted it; raises what went wrong."""
         drive = Drive(job=job, account=account, lease=lease)
         self._drives[job.id] = drive
-        self._spawn(self._guard(drive, self._submit(drive, patience)))
+        self._spawn(self._guard(drive, self._submit, drive, patience))
         await drive.accepted.wait()
         if drive.error is not None and drive.job.status is not JobStatus.CANCELLED and drive.job.provider_id is None:
             raise drive.error
@@ -221,9 +221,9 @@ class Scheduler:
             drive.accepted.set()
             self._schedule(drive, self._clock.chance())
         elif drive.job.status is JobStatus.PENDING:
-            self._spawn(self._guard(drive, self._submit(drive, drive.account.config.patience)))
+            self._spawn(self._guard(drive, self._submit, drive, drive.account.config.patience))
         else:
-            self._spawn(self._guard(drive, self._resolve(drive)))
+            self._spawn(self._guard(drive, self._resolve, drive))
 
     def _age(self, job: Job) -> float:
         since = job.submitted_at or job.created_at
@@ -381,7 +381,7 @@ class Scheduler:
             else:
                 _, turn, drive = heappop(self._heap)
                 if turn == drive.turn and not drive.ended.is_set():
-                    self._spawn(self._guard(drive, self._check(drive)))
+                    self._spawn(self._guard(drive, self._check, drive))
 
     async def _beat(self) -> None:
         while True:
@@ -499,10 +499,10 @@ class Scheduler:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guard(self, drive: Drive, work: Awaitable[None]) -> None:
+    async def _guard(self, drive: Drive, step: Callable[..., Awaitable[None]], *values: Any) -> None:
         """Run a step of a job; what goes wrong ends the wait for it, and a job that was not sent."""
         try:
-            await work
+            await step(*values)
         except GenbridgeError as error:
             await self._give_up(drive, error)
         except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)

@@ -13,20 +13,22 @@ import attrs
 
 T = TypeVar("T")
 
-_QUIET = 0.003
-"""Seconds of real time in which nothing may finish before the clock jumps: what is under way on loopback or in a thread may end."""
+_ROUNDS = 100
+"""How often everything that is ready may run before the clock jumps."""
 
 
 @attrs.define
 class FakeClock:
     """A clock whose waits take no time: give it to `Client(clock=…)`, and wait with `run`.
 
-    `chance` is what every draw of a random number gives, so that jitter is known.
+    `luck` is what every draw of a random number gives, so that jitter is known. Before it jumps, the clock lets everything run that
+    is ready; `quiet` is for how many seconds of real time it then waits for threads and sockets, where there are any.
     """
 
     started: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)
     elapsed: float = 0.0
     luck: float = 0.0
+    quiet: float = 0.0
     _order: count[int] = attrs.field(factory=count, init=False)
     _sleepers: list[tuple[float, int, asyncio.Future[None]]] = attrs.field(factory=list, init=False)
 
@@ -59,9 +61,17 @@ class FakeClock:
     async def run(self, work: Awaitable[T]) -> T:
         """Wait for something, moving the clock to the next waiter whenever all else is quiet."""
         task = asyncio.ensure_future(work)
-        while not (await asyncio.wait({task}, timeout=_QUIET))[0]:
+        while not await self._settled(task):
             self._jump()
         return task.result()
+
+    async def _settled(self, task: asyncio.Future[T]) -> bool:
+        """Let everything run that is ready, and return whether that has ended a task."""
+        for _ in range(_ROUNDS):
+            if task.done():
+                return True
+            await asyncio.sleep(0)
+        return bool((await asyncio.wait({task}, timeout=self.quiet))[0])
 
     def _jump(self) -> None:
         while self._sleepers and self._sleepers[0][2].done():

@@ -307,7 +307,7 @@ PROVIDER = Provider(
     key_variable="MEIGEN_API_TOKEN",
     key_url="https://www.meigen.ai/profile/api-keys",
     poll=PollPolicy(interval=3.0, timeouts={Media.IMAGE: 300.0, Media.VIDEO: 600.0}),
-    limits=Limits(submits=12, per=60.0, concurrent=4),
+    limits=Limits(submits=12, per=60.0),
     models=MODELS,
     settings=(
         Setting(

@@ -27,7 +27,7 @@ def test_the_provider_is_described_as_documented() -> None:
     """Address, key, pace, limits and what happens to failures."""
     assert ("meigen", "MeiGen", "https://www.meigen.ai") == (PROVIDER.name, PROVIDER.title, PROVIDER.base_url)
     assert ("MEIGEN_API_TOKEN", "Authorization", "Bearer ") == (PROVIDER.key_variable, PROVIDER.auth_header, PROVIDER.auth_prefix)
-    assert Limits(submits=12, per=60.0, concurrent=4) == PROVIDER.limits
+    assert Limits(submits=12, per=60.0) == PROVIDER.limits
     assert (3.0, 300.0, 600.0) == (PROVIDER.poll.interval, PROVIDER.poll.deadline(Media.IMAGE), PROVIDER.poll.deadline(Media.VIDEO))
     assert (True, 300.0) == (PROVIDER.refunds_failures, PROVIDER.catalogue_ttl)
     assert [("upload_url", "UPLOAD_GATEWAY_URL", "")] == [(it.name, it.variable, it.default) for it in PROVIDER.settings]

@@ -1,0 +1,405 @@
+"""The scheduler submits once, follows what was paid for to its end, and says what it does not know."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from studio import (
+    LOST,
+    REFUSED_CONNECTION,
+    REQUEST,
+    Answer,
+    KeyedStudio,
+    Service,
+    Studio,
+    a_config,
+    a_service,
+    accepted,
+    done,
+    opened,
+    pending,
+    refused_once,
+    running,
+    said,
+)
+
+from genbridge import (
+    Backend,
+    Call,
+    CancelUnsupportedError,
+    ConfigError,
+    Cost,
+    Job,
+    JobCancelledError,
+    JobExpiredError,
+    JobFailedError,
+    JobStatus,
+    JobTimeoutError,
+    Limits,
+    RateLimitError,
+    Reply,
+    ServiceError,
+    SubmitUnknownError,
+    TransportError,
+    Verdict,
+    hookimpl,
+)
+from genbridge.config import Budget, PollConfig
+from genbridge.transport import Origin
+
+# The submit.
+
+
+async def test_a_result_comes_from_one_submit() -> None:
+    """The ordinary path: one POST with the provider's model and the job's own key, then polls until it is done."""
+    service = a_service(polls=[running(), done(cost=48)])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        result = await service.clock.run(handle.result())
+    assert ["https://files.example/1.mp4"] == [asset.url for asset in result]
+    assert [{"prompt": "a fox in the snow", "model": "clip-1", "key": handle.job.key}] == [call.json for call in service.posts]
+    assert Cost(amount=48) == result.cost
+    assert ("main", "studio", "clip") == (result.backend, result.provider, result.model)
+
+
+async def test_the_intent_is_on_record_before_the_post_and_the_id_before_the_first_poll(tmp_path: Path) -> None:
+    """Whoever looks into the journal at those moments finds what is needed to recover."""
+    seen: list[tuple[JobStatus, str | None]] = []
+
+    def look(reply: Reply) -> Callable[[Call], Reply]:
+        def answer(_: Call) -> Reply:
+            job = client._record.peek("")
+            assert job is not None
+            seen.append((job.status, job.provider_id))
+            return reply
+
+        return answer
+
+    service = a_service(submits=[look(accepted())], polls=[look(done())])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await service.clock.run(client.generate(REQUEST))
+    assert [(JobStatus.SUBMITTING, None), (JobStatus.QUEUED, "p1")] == seen
+
+
+async def test_a_submit_that_never_left_is_tried_again() -> None:
+    """A refused connection costs nothing, so it is tried again after a moment, with the same key."""
+    service = a_service(submits=[REFUSED_CONNECTION, REFUSED_CONNECTION, accepted()])
+    async with opened(service) as client:
+        await service.clock.run(client.generate(REQUEST))
+    assert 3 == len(service.posts)
+    assert 1 == len({call.json["key"] for call in service.posts})
+    assert [0.0, 0.5, 1.5] == service.times[:3]
+
+
+async def test_a_service_that_cannot_be_reached_is_an_error_and_costs_nothing() -> None:
+    """After a few tries the job is on record as failed, free of charge, and its reservation is gone."""
+    service = a_service(submits=[REFUSED_CONNECTION])
+    config = a_config(budget=Budget(per_day=50))
+    async with opened(service, config=config) as client:
+        with pytest.raises(TransportError, match="backend 'main': no connection") as caught:
+            await service.clock.run(client.submit(REQUEST))
+        job = await anext(client.jobs())
+        service.submits = deque([accepted()])
+        await service.clock.run(client.generate(REQUEST))
+    assert Verdict.NOT_SENT is caught.value.verdict
+    assert (JobStatus.FAILED, 0) == (job.status, job.cost and job.cost.amount)
+
+
+async def test_too_many_requests_waits_as_long_as_the_service_says() -> None:
+    """The same job is sent again after `Retry-After`, and until then no other of that backend is."""
+    service = a_service(submits=[said(429, retry_after="40"), accepted()])
+    async with opened(service) as client:
+        first = asyncio.create_task(client.submit(REQUEST))
+        await refused_once(service, client)
+        await service.clock.run(asyncio.gather(first, client.submit(REQUEST)))
+    assert [0.0, 40.0, 40.0] == [at for call, at in service.sent if call.method == "POST"]
+
+
+async def test_too_many_requests_for_ever_is_an_error_after_the_patience() -> None:
+    """A submit does not wait for ever."""
+    service = a_service(submits=[said(429, retry_after="50")])
+    async with opened(service) as client:
+        with pytest.raises(RateLimitError) as caught:
+            await service.clock.run(client.submit(REQUEST))
+    assert 50 == caught.value.retry_after
+    assert [0.0, 50.0, 100.0] == service.times
+
+
+@pytest.mark.parametrize("answer", [said(400), said(401), said(402), said(403), said(404), said(422)])
+async def test_a_refusal_is_told_and_not_repeated(answer: Reply) -> None:
+    """One POST, the service's own error, and a job on record that cost nothing."""
+    service = a_service(submits=[answer])
+    async with opened(service) as client:
+        with pytest.raises(ServiceError, match="backend 'main'") as caught:
+            await client.submit(REQUEST)
+        job = await anext(client.jobs())
+    assert Verdict.REFUSED is caught.value.verdict
+    assert 1 == len(service.posts)
+    assert (JobStatus.FAILED, 0) == (job.status, job.cost and job.cost.amount)
+
+
+GARBAGE = Reply(status=200, headers={"content-type": "text/html"}, body=b"<html>")
+IN_DOUBT = [LOST, said(500), said(503), said(504), said(408), said(409), GARBAGE, Reply(status=200), Reply.of({"status": "queued"})]
+
+
+@pytest.mark.parametrize("answer", IN_DOUBT)
+async def test_a_submit_that_may_have_been_accepted_is_never_sent_again(answer: Answer, tmp_path: Path) -> None:
+    """Lost, stalled, 5xx or garbage: one POST, and the job is on record as unknown, also for the next process."""
+    service = a_service(submits=[answer])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        with pytest.raises(SubmitUnknownError, match="may have been accepted") as caught:
+            await service.clock.run(client.submit(REQUEST))
+        assert [caught.value.job.id] == [job.id async for job in client.jobs(status=JobStatus.UNKNOWN)]
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        (handle,) = await service.clock.run(client.resume())
+        with pytest.raises(SubmitUnknownError):
+            await service.clock.run(handle.result())
+    assert 1 == len(service.posts)
+
+
+async def test_an_unknown_submit_is_found_by_the_services_own_look_up() -> None:
+    """The job goes on under the id that the look-up gives, and nothing is sent twice."""
+    service = a_service(submits=[LOST], look_ups=[said(500), running(id="p7")])
+    async with opened(service, studio=KeyedStudio()) as client:
+        handle = await service.clock.run(client.submit(REQUEST))
+        await service.clock.run(handle.result())
+    assert "p7" == handle.job.provider_id
+    assert 1 == len(service.posts)
+
+
+async def test_a_look_up_that_finds_nothing_is_not_believed_at_once(tmp_path: Path) -> None:
+    """The POST may still be under way inside the service: unknown now, and proved absent when asked again later."""
+    service = a_service(submits=[LOST], look_ups=[said(404)])
+    async with opened(service, journal=tmp_path / "jobs.db", studio=KeyedStudio()) as client:
+        with pytest.raises(SubmitUnknownError):
+            await service.clock.run(client.submit(REQUEST))
+    service.clock.advance(200)
+    async with opened(service, journal=tmp_path / "jobs.db", studio=KeyedStudio()) as client:
+        (handle,) = await service.clock.run(client.resume())
+        with pytest.raises(JobFailedError, match="never arrived"):
+            await service.clock.run(handle.result())
+    assert ("not_sent", 0) == (handle.job.failure and handle.job.failure.code, handle.job.cost and handle.job.cost.amount)
+
+
+async def test_a_service_that_fails_the_job_at_once_is_heard() -> None:
+    """An answer to the submit may already be the end."""
+    service = a_service(submits=[Reply.of({"id": "p1", "status": "failed", "refunded": True, "cost": 50})])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        with pytest.raises(JobFailedError, match="too dark"):
+            await handle.result()
+    assert 0 == (handle.job.cost and handle.job.cost.amount)
+
+
+async def test_giving_up_the_wait_for_a_submit_does_not_lose_the_job(tmp_path: Path) -> None:
+    """The POST goes on, and its answer is recorded."""
+    arrived = asyncio.Event()
+    go_on = asyncio.Event()
+
+    class Slow(Service):
+        async def send(self, call: Call, origin: Origin) -> Reply:
+            if call.method == "POST":
+                arrived.set()
+                await go_on.wait()
+            return await super().send(call, origin)
+
+    service = Slow(submits=[accepted()], polls=[running()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        submit = asyncio.create_task(client.submit(REQUEST))
+        await arrived.wait()
+        submit.cancel()
+        go_on.set()
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        assert ["p1"] == [job.provider_id async for job in client.jobs()]
+
+
+async def test_a_key_that_is_missing_is_named_before_anything_is_recorded() -> None:
+    """The sentence says which variable to set."""
+    service = a_service()
+    async with opened(service, config=a_config(api_key=None, key_source="env STUDIO_KEY")) as client:
+        with pytest.raises(ConfigError, match="STUDIO_KEY"):
+            await client.submit(REQUEST)
+        assert [] == [job async for job in client.jobs()]
+    assert [] == service.calls
+
+
+# Polls.
+
+
+async def test_a_failed_poll_is_a_missed_poll() -> None:
+    """Whatever goes wrong with one poll, the job is paid for and is followed."""
+    faults: list[Any] = [LOST, said(500), said(401), GARBAGE, Reply.of([]), said(404), REFUSED_CONNECTION]
+    service = a_service(polls=[*faults, done()])
+    async with opened(service) as client:
+        result = await service.clock.run(client.generate(REQUEST))
+    assert 1 == len(result.assets)
+
+
+async def test_a_services_hint_is_obeyed_each_time_on_success_and_on_error() -> None:
+    """`Retry-After` and `poll_after` are the least wait until the next poll."""
+    polls = [running(poll_after=17), said(429, retry_after="33"), said(503, retry_after="11"), running(), done()]
+    service = a_service(polls=polls)
+    async with opened(service, config=a_config(poll=PollConfig(interval=2.0))) as client:
+        await service.clock.run(client.generate(REQUEST))
+    assert [2.0, 19.0, 52.0, 63.0, 65.0] == service.poll_times
+
+
+async def test_a_job_the_service_does_not_know_yet_is_given_grace() -> None:
+    """A 404 right after the submit is nothing."""
+    service = a_service(polls=[said(404), said(404), done()])
+    async with opened(service) as client:
+        await service.clock.run(client.generate(REQUEST))
+
+
+async def test_a_job_the_service_keeps_not_knowing_has_expired() -> None:
+    """A lasting 404 ends the job, as expired, at its quoted price."""
+    service = a_service(polls=[running(), said(404)])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        with pytest.raises(JobExpiredError):
+            await service.clock.run(handle.result())
+    assert 50 == (handle.job.cost and handle.job.cost.amount)
+    assert service.poll_times[-1] - service.poll_times[1] >= 30
+
+
+async def test_done_without_a_file_keeps_polling() -> None:
+    """The URL may come a moment later."""
+    service = a_service(polls=[Reply.of({"id": "p1", "status": "succeeded"}), done()])
+    async with opened(service) as client:
+        result = await service.clock.run(client.generate(REQUEST))
+    assert 1 == len(result.assets)
+
+
+async def test_a_remark_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """An undocumented status word does not fill the log."""
+    service = a_service(polls=[running(note="unknown status 'brewing'")] * 3 + [done()])
+    async with opened(service) as client:
+        await service.clock.run(client.generate(REQUEST))
+    assert 1 == sum("brewing" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_timeout_ends_the_wait_and_not_the_job() -> None:
+    """The next wait gets the result."""
+    service = a_service(polls=[running()] * 30 + [done()])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        with pytest.raises(JobTimeoutError, match=f"jobs wait {handle.id}") as caught:
+            await service.clock.run(handle.result(timeout=10))
+        assert isinstance(caught.value, TimeoutError)
+        assert 1 == len((await service.clock.run(handle.result())).assets)
+
+
+async def test_a_wait_without_a_timeout_ends_when_the_policy_says() -> None:
+    """No endless waits."""
+    service = a_service(polls=[running()])
+    async with opened(service, config=a_config(poll=PollConfig(interval=20.0, timeout=100.0))) as client:
+        with pytest.raises(JobTimeoutError, match="after 100 s"):
+            await service.clock.run(client.generate(REQUEST))
+
+
+async def test_events_are_every_observation_in_order() -> None:
+    """From what is known now to the end."""
+    service = a_service(polls=[running(progress=0.5), done()])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+
+        async def follow() -> list[tuple[str, float | None]]:
+            return [(str(snapshot.status), snapshot.progress) async for snapshot in handle.events()]
+
+        seen = await service.clock.run(follow())
+        again = await service.clock.run(follow())
+    assert [("queued", None), ("running", 0.5), ("succeeded", None)] == seen
+    assert [("succeeded", None)] == again
+
+
+async def test_a_failure_keeps_the_services_words_and_a_refund_is_recorded() -> None:
+    """The error says why, and the job cost nothing."""
+    service = a_service(submits=[accepted(cost=50)], polls=[Reply.of({"status": "failed", "refunded": True})])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        with pytest.raises(JobFailedError, match="too dark") as caught:
+            await service.clock.run(handle.result())
+    assert Cost(amount=0, basis="refunded 50 credits") == caught.value.job.cost
+
+
+async def test_a_failure_whose_refund_nobody_mentions_counts_as_quoted() -> None:
+    """Better to count too much than too little."""
+    service = a_service(polls=[Reply.of({"status": "failed"})])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        with pytest.raises(JobFailedError):
+            await service.clock.run(handle.result())
+    assert "about 50 credits" == str(handle.job.cost)
+
+
+async def test_a_bug_in_a_plugin_while_polling_loses_nothing() -> None:
+    """It is a missed poll, and named in the log."""
+
+    class Buggy(Studio):
+        bugs = 2
+
+        @hookimpl
+        def poll(self, backend: Backend, job: Job) -> Call:
+            self.bugs -= 1
+            if self.bugs >= 0:
+                raise KeyError("oops")
+            return super().poll(backend, job)
+
+    service = a_service()
+    async with opened(service, studio=Buggy()) as client:
+        assert 1 == len((await service.clock.run(client.generate(REQUEST))).assets)
+
+
+# Cancelling.
+
+
+async def test_a_service_without_cancel_says_that_the_job_goes_on() -> None:
+    """The error says that it will be billed, and the job is still followed."""
+    service = a_service(polls=[running(), done()])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        with pytest.raises(CancelUnsupportedError, match="goes on and will be billed"):
+            await handle.cancel()
+        await service.clock.run(handle.result())
+        await handle.cancel()
+
+
+async def test_a_cancelled_job_ends_as_cancelled() -> None:
+    """The service is asked, and its answer is recorded."""
+    service = a_service(polls=[running()], deletes=[Reply.of({"status": "cancelled", "refunded": True})])
+    async with opened(service, studio=KeyedStudio()) as client:
+        handle = await client.submit(REQUEST)
+        await handle.cancel()
+        with pytest.raises(JobCancelledError):
+            await handle.result()
+    assert (JobStatus.CANCELLED, 0) == (handle.job.status, handle.job.cost and handle.job.cost.amount)
+
+
+async def test_a_cancel_that_the_service_takes_its_time_with_goes_on_polling() -> None:
+    """The job ends when the service says so, and is polled at one pace only."""
+    service = a_service(polls=[running(), Reply.of({"status": "cancelled"})], deletes=[running()])
+    async with opened(service, studio=KeyedStudio(), config=a_config(poll=PollConfig(interval=2.0))) as client:
+        handle = await client.submit(REQUEST)
+        await handle.cancel()
+        with pytest.raises(JobCancelledError):
+            await service.clock.run(handle.result())
+    assert [2.0, 4.0] == [at for call, at in service.sent if call.method == "GET"]
+
+
+async def test_a_job_that_waits_to_be_sent_can_be_cancelled() -> None:
+    """Nothing is sent, and it costs nothing."""
+    service = a_service(polls=[running()])
+    studio = Studio(limits=Limits(submits=1, per=60))
+    async with opened(service, studio=studio) as client:
+        await client.submit(REQUEST)
+        second = asyncio.create_task(client.submit(REQUEST))
+        job = await pending(client)
+        await service.clock.run(client.handle(job.id).cancel())
+        handle = await second
+    assert JobStatus.CANCELLED is handle.job.status
+    assert 1 == len(service.posts)
