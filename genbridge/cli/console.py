@@ -13,7 +13,7 @@ from rich.text import Text
 
 from genbridge.errors import GenbridgeError
 
-_BRIEF = "%(levelname)s: %(message)s"
+_BRIEF = "%(word)s: %(message)s"
 _WORDY = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -77,6 +77,7 @@ class _Stderr(logging.Handler):
     """Print log records on what stderr is at the moment, so that they do not break the live lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        record.word = record.levelname.lower()
         remark(self.format(record))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -113,6 +114,8 @@ def generate(
             return show_quotes(session, orders)
         if any(order.error for order in orders):
             return report(session, [order.outcome() for order in orders])
+        if terms.wait and directory is not None:
+            prepare(directory)
         return await carry_out(session, client, orders, terms)
 
     if session.sandbox and not session.json:
@@ -159,6 +162,17 @@ def _check_cost(quoted: Quote | None, most: float | None) -> None:
     if most is not None and quoted is not None and quoted.amount is not None and quoted.amount > most:
         message = f"it would cost {quoted}, which is more than --max-cost {most:g}; nothing was sent"
         raise BudgetError(message, quote=quoted)
+
+
+def prepare(directory: Path) -> None:
+    """Make the folder for the files, before anything is paid for; raises `click.BadParameter` when it takes none."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        message = f"{str(directory)!r} takes no files: {error.strerror}; nothing was sent"
+        raise click.BadParameter(message, param_hint="--output") from None
 
 
 def show_quotes(session: Session, orders: Sequence[Order]) -> Exit:

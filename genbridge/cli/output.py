@@ -1,7 +1,7 @@
 """The JSON that `--json` prints: one document on stdout, and nothing else there.
 
 What stands here is stable: fields may be added, none is renamed or removed. Times are ISO 8601 in UTC, durations seconds, paths as
-the system writes them; what is not known is `null`.
+the system writes them; what is not known is `null`. Wrong usage (exit code 2, with the usage on stderr) prints nothing on stdout.
 
 ============================== ====================================================================
 command                        document

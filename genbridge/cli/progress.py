@@ -26,6 +26,7 @@ Now = Callable[[], datetime]
 _REDRAWS = 8
 """How often a second a terminal is redrawn."""
 _BAR = 24
+_VAIN = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED})
 
 
 def utc_now() -> datetime:
@@ -71,6 +72,8 @@ class Line:
     closed: bool = False
     """Whether nothing more will happen to it here."""
     downloads: dict[int, Progress] = attrs.field(factory=dict)
+    told: tuple[JobStatus, str | None] | None = None
+    """The state that was printed last, where each is printed once."""
 
     def attach(self, job: Job, expected: float | None = None) -> None:
         """Show what is on record of a job."""
@@ -78,7 +81,8 @@ class Line:
         self.job_id, self.status, self.expected = job.id, job.status, expected
         self.since = job.submitted_at or job.created_at
         self.until = job.finished_at
-        self.cost = job.cost or job.quote
+        # What was quoted is not what a job that came to nothing cost.
+        self.cost = job.cost or (None if job.status in _VAIN else job.quote)
         self.progress = job.progress
         self.changed(self)
 
@@ -104,6 +108,7 @@ class Line:
         """Show that nothing was accepted, as far as is known."""
         self.status = job.status if job is not None else JobStatus.FAILED
         self.job_id = job.id if job is not None else None
+        self.cost = self.cost if job is not None else None
         self.close(now)
 
     def close(self, now: datetime) -> None:
@@ -131,7 +136,6 @@ class PlainBoard:
 
     print: Callable[[str], None] = remark
     now: Now = utc_now
-    _printed: dict[int, tuple[object, ...]] = attrs.field(factory=dict, init=False)
 
     def add(self, label: str, cost: Cost | None = None) -> Line:
         """Follow one more job."""
@@ -139,9 +143,9 @@ class PlainBoard:
 
     def _changed(self, line: Line) -> None:
         state = (line.status, line.job_id)
-        if line.status is JobStatus.PENDING or self._printed.get(id(line)) == state:
+        if line.status is JobStatus.PENDING or line.told == state:
             return
-        self._printed[id(line)] = state
+        line.told = state
         self.print(f"{line.label}: {self._words(line)}")
 
     def _words(self, line: Line) -> str:

@@ -93,7 +93,7 @@ def test_ascii_streams_are_known() -> None:
 
 @pytest.mark.parametrize(
     ("verbosity", "expected"),
-    [(0, ["WARNING: w"]), (1, ["WARNING", "INFO"]), (2, ["WARNING", "INFO", "DEBUG"]), (9, ["WARNING", "INFO", "DEBUG"])],
+    [(0, ["warning: w"]), (1, ["WARNING", "INFO"]), (2, ["WARNING", "INFO", "DEBUG"]), (9, ["WARNING", "INFO", "DEBUG"])],
 )
 def test_the_log_goes_to_stderr_as_far_as_asked(verbosity: int, expected: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Asking again replaces what was asked before."""

@@ -250,6 +250,20 @@ def test_a_job_that_can_still_be_collected_says_how(
     assert "collect it with: genbridge --sandbox --config x.toml jobs wait job1" == run.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("place", ["file/out", "/proc"])
+def test_a_folder_that_takes_no_files_is_told_before_anything_is_paid_for(
+    cli: Cli, client: Any, tmp_path: Path, place: str
+) -> None:
+    """It is wrong usage, as nothing was sent; even the superuser has no file in the second."""
+    (tmp_path / "file").touch()
+
+    run = cli("generate", "kite", "-o", str(tmp_path / place))
+
+    assert (2, "") == (run.exit_code, run.stdout)
+    assert f"'{tmp_path / place}' takes no files: " in run.stderr
+    assert not [entry for entry in client.asked if entry[0] == "submit"]
+
+
 def test_one_file_that_cannot_be_saved_does_not_hide_the_others(cli: Cli, client: Any) -> None:
     """Their paths are printed."""
     client.fails["download"] = lambda asset: DownloadError("the link is gone", asset=asset, saved=[Path("out/cover.png")])

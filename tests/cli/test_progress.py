@@ -130,6 +130,22 @@ def test_a_plain_line_without_price_or_expectation_says_neither(watch: Watch, ma
     ] == printed
 
 
+def test_a_job_that_came_to_nothing_does_not_show_what_was_quoted(watch: Watch, make_job: Callable[..., Job]) -> None:
+    """Only what it did cost."""
+    printed: list[str] = []
+    board = PlainBoard(print=printed.append, now=watch)
+
+    board.add("image").attach(make_job(status=JobStatus.FAILED, finished_at=NOON))
+    board.add("image").attach(make_job(status=JobStatus.CANCELLED, finished_at=NOON, cost=Cost(amount=2)))
+    board.add("image", Quote(amount=5)).fail(None, NOON)
+
+    assert [
+        "image painter-1 on studio: failed after 0:00",
+        "image painter-1 on studio: cancelled after 0:00, 2 credits",
+        "image: failed after 0:00",
+    ] == printed
+
+
 def test_a_submit_that_nobody_knows_of_is_shown_as_such(watch: Watch, make_job: Callable[..., Job]) -> None:
     """It has an id, because it is on record."""
     printed: list[str] = []
