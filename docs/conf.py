@@ -29,7 +29,7 @@ myst_heading_anchors = 3
 nitpick_ignore_regex = [
     # The standard library is named, not linked: a build needs no network.
     (r"py:.*", r"(collections|datetime|enum|os|pathlib|typing)\..*"),
-    (r"py:.*", r"Any|ClassVar|Iterable|Mapping|Path|datetime"),
+    (r"py:.*", r"Any|ClassVar|Iterable|Mapping|Path|Preference|datetime"),
     # What only type checkers import has no module to be found by.
     (r"py:.*", r"Config|Progress"),
     # What is inside, and appears in a public signature only as what it is.
