@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from collections.abc import Iterator
-from mimetypes import guess_type
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from genbridge.addresses import is_loopback, is_private
 from genbridge.catalogue import Model, ReferenceRule
 from genbridge.errors import Problem, RequestError
-from genbridge.types import File, Media, Reference, Request
-
-_SIGNATURES: tuple[tuple[int, bytes, Media], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", Media.IMAGE),
-    (0, b"\xff\xd8\xff", Media.IMAGE),
-    (0, b"GIF8", Media.IMAGE),
-    (0, b"BM", Media.IMAGE),
-    (0, b"II*\x00", Media.IMAGE),
-    (0, b"MM\x00*", Media.IMAGE),
-    (8, b"WEBP", Media.IMAGE),
-    (4, b"ftypavif", Media.IMAGE),
-    (4, b"ftyp", Media.VIDEO),
-    (0, b"\x1aE\xdf\xa3", Media.VIDEO),
-    (8, b"WAVE", Media.AUDIO),
-    (0, b"ID3", Media.AUDIO),
-    (0, b"\xff\xfb", Media.AUDIO),
-    (0, b"\xff\xf3", Media.AUDIO),
-)
-"""Where a file's first bytes tell what it is."""
+from genbridge.formats import HEAD, check_format, content_type
+from genbridge.types import File, Reference, Request
 
 
 def problems(request: Request, model: Model, *, base_url: str) -> Iterator[Problem]:
     """Name what is wrong with a request's references: missing, unreadable, too large or of another kind, or not public.
 
-    A backend on this machine may be given addresses of this machine.
+    A backend on this machine may be given addresses of this machine. What is wrong in itself, as a source that is neither a URL nor
+    a `Path`, is for `genbridge.catalogue.check` to say.
     """
-    rules = {(rule.role, rule.kind): rule for rule in model.capabilities.references}
     near = is_loopback(urlsplit(base_url).hostname or "")
-    references: object = request.references
-    for index, reference in enumerate(references if isinstance(references, tuple) else ()):
-        rule = rules.get((reference.role, reference.kind)) if isinstance(reference, Reference) else None
+    given: object = request.references
+    for index, reference in enumerate(given if isinstance(given, tuple) else ()):
+        rule = _rule(reference, model)
         if rule is None:
             continue
         found = _local(reference.source, rule) if isinstance(reference.source, Path) else _remote(reference.source, near=near)
@@ -49,39 +31,46 @@ def problems(request: Request, model: Model, *, base_url: str) -> Iterator[Probl
             yield Problem(f"references[{index}]", found)
 
 
+def _rule(reference: object, model: Model) -> ReferenceRule | None:
+    if not isinstance(reference, Reference):
+        return None
+    kind = (reference.role, reference.kind)
+    return next((rule for rule in model.capabilities.references if (rule.role, rule.kind) == kind), None)
+
+
 def _local(path: Path, rule: ReferenceRule) -> str | None:
     try:
-        with path.open("rb") as file:
-            start, size = file.read(16), os.fstat(file.fileno()).st_size
+        status = path.stat()
+        head = _head(path) if stat.S_ISREG(status.st_mode) else None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return f"{str(path)!r} cannot be read: {reason}"
-    if not size:
+        return f"{str(path)!r} cannot be read: {_reason(error)}"
+    if head is None:  # a pipe would keep us waiting
+        return f"{str(path)!r} is not a file"
+    if not head:
         return f"{str(path)!r} is empty"
-    if rule.most_bytes is not None and size > rule.most_bytes:
-        return f"{str(path)!r} has {size / 1024**2:.1f} MB, the most is {rule.most_bytes / 1024**2:g} MB"
-    kind = _kind(start)
-    if kind is not rule.kind:
-        return (
-            f"{str(path)!r} is {'not ' + _article(rule.kind) if kind is None else _article(kind) + ', not ' + _article(rule.kind)}"
-        )
-    return None
+    if rule.most_bytes is not None and status.st_size > rule.most_bytes:
+        return f"{str(path)!r} has {status.st_size / 1024**2:.1f} MB, the most is {rule.most_bytes / 1024**2:g} MB"
+    problem = check_format(head, rule.kind)
+    return f"{str(path)!r} is not of the right kind: {problem}" if problem else None
 
 
-def _article(kind: Media) -> str:
-    return f"{'a' if kind is Media.VIDEO else 'an'} {kind}"
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
 
 
-def _kind(start: bytes) -> Media | None:
-    return next((kind for at, mark, kind in _SIGNATURES if start[at : at + len(mark)] == mark), None)
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
-def _remote(url: str, *, near: bool) -> str | None:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
+def _remote(url: object, *, near: bool) -> str | None:
+    """Name what is wrong with the host of a web address; any other source is not looked at."""
+    if not isinstance(url, str) or url.partition(":")[0].lower() not in {"http", "https"}:
+        return None
+    host = _host(url)
+    if host is None:
         return f"{url!r} is not a usable URL"
-    if url.startswith("data:") or (near and is_loopback(host)):
+    if near and is_loopback(host):
         return None
     if not host or is_private(host):
         return (
@@ -90,12 +79,26 @@ def _remote(url: str, *, near: bool) -> str | None:
     return None
 
 
+def _host(url: str) -> str | None:
+    """Return a URL's host; `None` where there is something in the URL that is read in different ways."""
+    if "\\" in url or not url.isprintable() or " " in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0
+    except ValueError:
+        return None
+    return (parts.hostname or "") if usable else None
+
+
 def read(reference: Reference, *, model: str) -> File:
     """Read a local reference for the upload hook; raises `RequestError` when it has gone since it was checked."""
     path = Path(reference.source)
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise RequestError(f"the reference {str(path)!r} cannot be read: {error.strerror}; nothing was sent") from None
-    content_type = guess_type(path.name)[0] or "application/octet-stream"
-    return File(name=path.name, kind=reference.kind, content_type=content_type, data=data, model=model)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"the reference {str(path)!r} cannot be read: {_reason(error)}; nothing was sent") from None
+    if not data:
+        raise RequestError(f"the reference {str(path)!r} is empty; nothing was sent")
+    kind = content_type(data[:HEAD], reference.kind)
+    return File(name=path.name, kind=reference.kind, content_type=kind, data=data, model=model)

@@ -22,7 +22,7 @@ LAYERS = [
     "scheduler downloads journal",
     "backends sandbox",
     "plugins transport limits config references",
-    "hookspecs catalogue polling wire types errors addresses keys origins placeholders tables timing",
+    "hookspecs catalogue polling wire types errors addresses keys origins placeholders tables timing formats",
 ]
 """From the top down; a module may import from its own layer and those below."""
 

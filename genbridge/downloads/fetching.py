@@ -16,12 +16,12 @@ import attrs
 from yarl import URL
 
 from genbridge.downloads import places
-from genbridge.downloads.formats import HEAD, check_format, suffix_of
 from genbridge.downloads.guard import GuardedConnector, check_link, open_session, read_link, without_query
 from genbridge.downloads.parts import Origin, Part, open_part, remove_part
 from genbridge.downloads.policy import DownloadPolicy, Progress
 from genbridge.downloads.sidecars import sidecar, stem
 from genbridge.errors import DownloadError
+from genbridge.formats import HEAD, check_format, suffix_of
 from genbridge.types import Asset, Result
 from genbridge.wire import Reply
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import attrs
 
-from genbridge.downloads.formats import HEAD
 from genbridge.errors import DownloadError
+from genbridge.formats import HEAD
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE = 0o644

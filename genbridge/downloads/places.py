@@ -13,9 +13,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from genbridge.downloads.formats import SUFFIXES
 from genbridge.downloads.parts import disk_error, write_new
 from genbridge.downloads.sidecars import decode, encode
+from genbridge.formats import SUFFIXES
 
 _LONGEST_SIDECAR = 10 * 1024 * 1024
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genbridge.downloads.formats import HEAD, SUFFIXES, check_format, recognise, suffix_of
+from genbridge.formats import HEAD, SUFFIXES, check_format, content_type, recognise, suffix_of
 from genbridge.types import Media
 
 HEADS = {
@@ -101,3 +101,23 @@ def test_any_bytes_are_a_format_for_their_media_or_a_problem(head: bytes) -> Non
     kind = recognise(head)
     expected = kind.media if kind else frozenset()
     assert expected == {media for media in Media if check_format(head, media) is None}
+
+
+@pytest.mark.parametrize(("suffix", "media", "head"), [(name, *head) for name, head in HEADS.items()])
+def test_every_format_has_a_content_type_of_its_medium(suffix: str, media: Media, head: bytes) -> None:
+    """It is by the bytes alone, as what `mimetypes` knows differs from machine to machine."""
+    assert media == content_type(head, media).partition("/")[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "media", "expected"),
+    [
+        (HEADS[".webp"][1], Media.IMAGE, "image/webp"),
+        (HEADS[".mp4"][1], Media.VIDEO, "video/mp4"),
+        (HEADS[".mp4"][1], Media.AUDIO, "audio/mp4"),
+        (b"what is this?", Media.IMAGE, "application/octet-stream"),
+    ],
+)
+def test_a_container_has_the_content_type_of_what_it_holds(head: bytes, media: Media, expected: str) -> None:
+    """An MP4 may be a sound track."""
+    assert expected == content_type(head, media)

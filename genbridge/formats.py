@@ -89,14 +89,46 @@ def _headerless(head: bytes) -> Format | None:
     return None
 
 
+_CONTENT_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".heic": "image/heic",
+    ".bmp": "image/bmp",
+    ".tiff": "image/tiff",
+    ".mp4": "video/mp4",
+    ".mov": "video/quicktime",
+    ".webm": "video/webm",
+    ".mkv": "video/x-matroska",
+    ".mp3": "audio/mpeg",
+    ".aac": "audio/aac",
+    ".wav": "audio/wav",
+    ".ogg": "audio/ogg",
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+}
+# Not `mimetypes`: what it knows depends on the machine and the version of Python, which knew no WebP until 3.13.
+
+
+def content_type(head: bytes, media: Media) -> str:
+    """Return the content type of a file of a medium by its first bytes; that of bytes for a format that is not known."""
+    kind = recognise(head)
+    if kind is None:
+        return "application/octet-stream"
+    known = _CONTENT_TYPES[kind.suffix]
+    return known.replace("video/", "audio/") if media is Media.AUDIO else known
+
+
 def check_format(head: bytes, media: Media) -> str | None:
     """Name what is wrong with the first bytes of a file that is to be of a medium; `None` when nothing is."""
     kind = recognise(head)
     if kind is not None and media in kind.media:
         return None
     if kind is not None:
-        return f"it was to be {_a(media)}, and its first bytes are those of a {kind.suffix} file"
-    return f"it was to be {_a(media)}, and is {_what(head)}"
+        return f"it was to be {a(media)}, and its first bytes are those of a {kind.suffix} file"
+    return f"it was to be {a(media)}, and is {_what(head)}"
 
 
 def suffix_of(head: bytes, media: Media) -> str:
@@ -107,7 +139,8 @@ def suffix_of(head: bytes, media: Media) -> str:
     return ".m4a" if kind is _MP4 and media is Media.AUDIO else kind.suffix
 
 
-def _a(media: Media) -> str:
+def a(media: Media) -> str:
+    """Return a medium in words, with its article."""
     return "a video" if media is Media.VIDEO else "an image" if media is Media.IMAGE else "an audio track"
 
 
