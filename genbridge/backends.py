@@ -134,8 +134,13 @@ class Account:
     # The paid call.
 
     async def upload(self, request: Request, model: str) -> Request:
-        """Make a request's local references reachable and return it with their URLs."""
-        sources = await asyncio.gather(*(self._url(reference, model) for reference in request.references))
+        """Make a request's local references reachable and return it with their URLs; that pays for nothing."""
+        try:
+            with self._named():
+                sources = await asyncio.gather(*(self._url(reference, model) for reference in request.references))
+        except BackendError as error:
+            error.verdict = Verdict.NOT_SENT
+            raise
         pairs = zip(request.references, sources, strict=True)
         return attrs.evolve(request, references=tuple(attrs.evolve(reference, source=url) for reference, url in pairs))
 

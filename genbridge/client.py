@@ -14,10 +14,11 @@ import attrs
 
 from genbridge.backends import Account, Plan
 from genbridge.config import BackendConfig, Config, PollConfig, Route, Secret, load
+from genbridge.drives import Drive
 from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, PluginError, RequestError
 from genbridge.journal import Caps, Journal, open_journal
 from genbridge.plugins import Plugin, Registry, installed
-from genbridge.scheduler import Drive, Scheduler
+from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock, wait_for
 from genbridge.transport import Transport
 from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Verdict, VideoRequest
@@ -65,6 +66,7 @@ class Client:
         self._clock = clock or SystemClock()
         self._transport = transport or Transport()
         self._sandbox: Sandbox | None = None
+        self._pace = 1.0
         self._stack = AsyncExitStack()
         self._accounts: dict[str, Account] = {}
         self._config: Config | None = None
@@ -87,6 +89,7 @@ class Client:
         from genbridge.sandbox import Sandbox  # noqa: PLC0415 (the server is loaded when it is used)
 
         client = cls(Config(), journal=journal, providers=providers)
+        client._pace = speed
         client._sandbox = Sandbox.of(client._offered(), speed=speed, state=state)
         return client
 
@@ -360,7 +363,8 @@ class Handle:
     @property
     def expected(self) -> float | None:
         """How many seconds such a job usually takes, where anybody says."""
-        return self._client._driver.expected(self._drive) if self._drive else None  # noqa: SLF001
+        expected = self._client._driver.expected(self._drive) if self._drive else None  # noqa: SLF001
+        return None if expected is None else expected / self._client._pace  # noqa: SLF001
 
     async def events(self) -> AsyncIterator[Snapshot]:
         """Yield what is known now, then every observation until the job ends."""
@@ -387,8 +391,8 @@ class Handle:
         if not await wait_for(self._client._clock, drive.ended, seconds):  # noqa: SLF001
             note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""
             raise JobTimeoutError(
-                f"job {self.id} on backend {self.job.backend!r} is {self.job.status} after {seconds:g} s{note}; it goes on: wait "
-                f"again, or collect it later with `genbridge jobs wait {self.id}`",
+                f"job {self.id} on backend {self.job.backend!r} is {self.job.status} after {seconds:g} s{note}; it goes on: "
+                "wait again, or collect it later by its id",
                 job=self.job,
             )
         if drive.error is not None:

@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 FILE_NAME = "genbridge.toml"
 FILE_VARIABLE = "GENBRIDGE_CONFIG"
+STATE_VARIABLE = "GENBRIDGE_STATE_DIR"
 
 Preference: TypeAlias = Literal["order", "cheapest"]
 _PREFERENCES: tuple[Preference, ...] = ("order", "cheapest")
@@ -126,14 +127,10 @@ class JournalConfig:
     memory: bool = False
 
     def file(self) -> Path | None:
-        """Return the journal's file: the one configured, else `jobs.db` in the user's state directory; `None` for memory."""
+        """Return the journal's file: the one configured, else `jobs.db` in the state directory; `None` for memory."""
         if self.memory:
             return None
-        if self.path is not None:
-            return self.path
-        from platformdirs import user_state_path  # noqa: PLC0415 (only where no path is given)
-
-        return user_state_path("genbridge", appauthor=False) / "jobs.db"
+        return self.path or state_dir() / "jobs.db"
 
 
 @attrs.frozen(kw_only=True)
@@ -196,6 +193,15 @@ class Config:
             "or try it without a key in the sandbox (--sandbox, Client.sandbox())"
         )
         return ConfigError(message, problems=problems)
+
+
+def state_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """Return where jobs are recorded by default: `GENBRIDGE_STATE_DIR`, else genbridge's own in the user's state directory."""
+    if given := env.get(STATE_VARIABLE):
+        return Path(given)
+    from platformdirs import user_state_path  # noqa: PLC0415 (only where no place is given)
+
+    return user_state_path("genbridge", appauthor=False)
 
 
 def missing_keys(config: Config) -> tuple[Problem, ...]:

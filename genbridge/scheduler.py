@@ -16,24 +16,20 @@ from typing import Any, TypeVar
 import attrs
 
 from genbridge.backends import Account
+from genbridge.drives import Drive, in_doubt, nothing, outcome, result_of, settled, snapshot_of, sober
 from genbridge.errors import (
     BackendError,
     CancelUnsupportedError,
     GenbridgeError,
-    JobCancelledError,
-    JobError,
-    JobExpiredError,
-    JobFailedError,
     JournalError,
     NotFoundError,
     RateLimitError,
     ServiceError,
-    SubmitUnknownError,
 )
 from genbridge.journal import Attempt, Journal, Lease
 from genbridge.limits import Wait
 from genbridge.timing import Clock, wait_for
-from genbridge.types import AssetRole, Certainty, Cost, Failure, Job, JobStatus, Request, Result, Snapshot, Verdict
+from genbridge.types import Failure, Job, JobStatus, Request, Snapshot, Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -51,90 +47,10 @@ _LOOK_UPS = (0.0, 2.0, 8.0)
 """Waits, in seconds, before each look-up of an ambiguous submit."""
 _PROOF_AGE = 120.0
 """Seconds after which "no such job" is believed: a look-up made sooner may have overtaken the POST."""
-_JOURNAL_PAUSES = (0.1, 0.3, 1.0, 3.0)
+_JOURNAL_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0)
 _CLOSING = 10.0
 """Seconds that closing waits for the answer to a POST under way."""
 _LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
-
-
-@attrs.define(eq=False)
-class Drive:
-    """One job in this process: its record, the last that was seen of it, and who waits."""
-
-    job: Job
-    account: Account
-    lease: Lease | None = None
-    snapshot: Snapshot = attrs.field()
-    error: GenbridgeError | None = None
-    started: float = 0.0
-    recorded: float = 0.0
-    turn: int = -1
-    """Its valid place in the heap; older places are skipped."""
-    misses: int = 0
-    missing_since: float | None = None
-    expected: float | None = None
-    hint: float | None = None
-    notes: set[str] = attrs.field(factory=set)
-    queues: list[asyncio.Queue[Snapshot]] = attrs.field(factory=list)
-    accepted: asyncio.Event = attrs.field(factory=asyncio.Event)
-    ended: asyncio.Event = attrs.field(factory=asyncio.Event)
-    stop: asyncio.Event = attrs.field(factory=asyncio.Event)
-    """Set when a job that is still waiting to be sent is cancelled."""
-
-    @snapshot.default
-    def _first(self) -> Snapshot:
-        return snapshot_of(self.job)
-
-    def publish(self, snapshot: Snapshot) -> None:
-        """Let everybody who follows the job know."""
-        self.snapshot = snapshot
-        for queue in self.queues:
-            queue.put_nowait(snapshot)
-
-    def end(self, error: GenbridgeError | None) -> None:
-        """Nothing more will happen here; `error` is for those who wait for the result."""
-        self.error = error
-        self.accepted.set()
-        self.ended.set()
-        self.publish(attrs.evolve(self.snapshot, status=self.job.status))
-
-
-def snapshot_of(job: Job) -> Snapshot:
-    """Return what the record says of a job."""
-    return Snapshot(
-        status=job.status,
-        provider_id=job.provider_id,
-        assets=job.result.assets if job.result else (),
-        failure=job.failure,
-        cost=job.cost,
-        progress=job.progress,
-    )
-
-
-def outcome(job: Job) -> JobError | None:
-    """Return the error that an ended job's result is, or `None` for one that succeeded."""
-    where = f"job {job.id} on backend {job.backend!r}"
-    reason = job.failure.message if job.failure else "no reason was given"
-    match job.status:
-        case JobStatus.FAILED:
-            return JobFailedError(f"{where} failed: {reason}", job=job)
-        case JobStatus.CANCELLED:
-            return JobCancelledError(f"{where} was cancelled", job=job)
-        case JobStatus.EXPIRED:
-            return JobExpiredError(f"{where} is no longer known to the service; its result cannot be had any more", job=job)
-        case JobStatus.UNKNOWN:
-            return in_doubt(job)
-    return None
-
-
-def in_doubt(job: Job) -> SubmitUnknownError:
-    """Return the error that says what is known of a submit whose outcome nobody knows."""
-    reason = job.failure.message if job.failure else "the request is still under way"
-    return SubmitUnknownError(
-        f"job {job.id} on backend {job.backend!r} may have been accepted and may be billed ({reason}); it is on record and is not "
-        "sent again. Look at the service's own site; `genbridge jobs resume` asks the service where it can be asked",
-        job=job,
-    )
 
 
 class Scheduler:
@@ -190,6 +106,8 @@ class Scheduler:
         """Stop a job; raises `CancelUnsupportedError` where the service has no way to."""
         if drive.job.status.terminal:
             return
+        if drive.job.status is JobStatus.PENDING and drive.lease is None:
+            raise CancelUnsupportedError(f"job {drive.job.id} is about to be sent by another process; stop that one", job=drive.job)
         if drive.job.status is JobStatus.PENDING:
             drive.stop.set()
             await drive.ended.wait()
@@ -285,7 +203,7 @@ class Scheduler:
                     return answer
                 drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {answer.seconds:.0f} s: {answer.reason}"))
                 await wait_for(self._clock, drive.stop, answer.seconds)
-        await self._finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=_nothing(drive.job, "it was never sent")))
+        await self._finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=nothing(drive.job, "it was never sent")))
         return None
 
     def _began(self, drive: Drive, attempt: Attempt | None) -> None:
@@ -313,7 +231,7 @@ class Scheduler:
         )
         drive.job = job
         drive.started = drive.recorded = self._clock.monotonic()
-        if not await self._record(self._journal.submitted, attempt, job):
+        if await self._record(self._journal.submitted, attempt, job) is False:
             _log.warning("job %s was resolved by somebody else; the service's id of this submit is %s", job.id, job.provider_id)
         drive.accepted.set()
         await self._observe(drive, snapshot)
@@ -365,7 +283,7 @@ class Scheduler:
         failure = Failure(
             message="the service has no such job: the submit never arrived; it can be submitted again", code="not_sent"
         )
-        snapshot = Snapshot(status=JobStatus.FAILED, failure=failure, cost=_nothing(drive.job, "it was never accepted"))
+        snapshot = Snapshot(status=JobStatus.FAILED, failure=failure, cost=nothing(drive.job, "it was never accepted"))
         await self._finish(drive, snapshot)
         return True
 
@@ -428,7 +346,7 @@ class Scheduler:
 
     async def _observe(self, drive: Drive, snapshot: Snapshot) -> None:
         """Take in what the service says of a job."""
-        snapshot = _sober(snapshot)
+        snapshot = sober(snapshot)
         if snapshot.note and snapshot.note not in drive.notes:
             drive.notes.add(snapshot.note)
             _log.warning("job %s on backend %r: %s", drive.job.id, drive.job.backend, snapshot.note)
@@ -452,7 +370,7 @@ class Scheduler:
         if drive.lease is None or not (changed or moved):
             return
         drive.recorded = now
-        if not await self._record(self._journal.update, drive.lease, drive.job):
+        if await self._record(self._journal.update, drive.lease, drive.job) is False:
             self._lose(drive)
 
     def _schedule_poll(self, drive: Drive) -> None:
@@ -473,15 +391,15 @@ class Scheduler:
 
     async def _finish(self, drive: Drive, snapshot: Snapshot) -> None:
         now = self._clock.now()
-        cost = _settled(drive.job, snapshot)
+        cost = settled(drive.job, snapshot)
         job = attrs.evolve(
             drive.job, status=snapshot.status, finished_at=now, cost=cost, failure=snapshot.failure, progress=snapshot.progress
         )
         if snapshot.status is JobStatus.SUCCEEDED:
-            job = attrs.evolve(job, result=_result(job, snapshot, cost), failure=None)
+            job = attrs.evolve(job, result=result_of(job, snapshot, cost), failure=None)
         drive.job = job
         drive.snapshot = attrs.evolve(snapshot, cost=cost)
-        if drive.lease is not None and not await self._record(self._journal.update, drive.lease, job):
+        if drive.lease is not None and await self._record(self._journal.update, drive.lease, job) is False:
             _log.warning("job %s was taken over by another process, which records its end", job.id)
         self._drives.pop(job.id, None)
         drive.end(outcome(job))
@@ -517,7 +435,7 @@ class Scheduler:
                 drive.job,
                 status=JobStatus.FAILED,
                 finished_at=self._clock.now(),
-                cost=_nothing(drive.job, "nothing was started"),
+                cost=nothing(drive.job, "nothing was started"),
                 failure=Failure(message=str(error), code=code),
             )
             try:
@@ -526,16 +444,19 @@ class Scheduler:
                 _log.error("%s", second)
         drive.end(error)
 
-    async def _record(self, write: Callable[..., Awaitable[T]], *values: Any) -> T:
-        """Write to the journal, again for a while when it cannot be written."""
+    async def _record(self, write: Callable[..., Awaitable[T]], *values: Any) -> T | None:
+        """Write to the journal, again for a while when it cannot be written.
+
+        When it stays so, the job is driven on without a record, as it is paid for, and the log says what would have been written.
+        """
         for pause in _JOURNAL_PAUSES:
             try:
                 return await write(*values)
             except JournalError as error:
-                ids = [value.provider_id for value in values if isinstance(value, Job)]
-                _log.error("%s (the service's id: %s)", error, ids)
+                for job in (value for value in values if isinstance(value, Job)):
+                    _log.error("job %s is %s under the service's id %r, but %s", job.id, job.status, job.provider_id, error)
                 await self._clock.sleep(pause)
-        return await write(*values)
+        return None
 
 
 def _pause(error: GenbridgeError, tries: int) -> float | None:
@@ -545,49 +466,3 @@ def _pause(error: GenbridgeError, tries: int) -> float | None:
     if isinstance(error, BackendError) and error.verdict is Verdict.NOT_SENT and tries < len(_RETRY_PAUSES):
         return _RETRY_PAUSES[tries]
     return None
-
-
-def _sober(snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot that makes sense: not done without a file, and never a state that is the journal's own."""
-    outputs = [asset for asset in snapshot.assets if asset.role is AssetRole.OUTPUT]
-    if snapshot.status is JobStatus.SUCCEEDED and not outputs:
-        return attrs.evolve(
-            snapshot, status=JobStatus.RUNNING, note=snapshot.note or "the service says done, but names no file yet"
-        )
-    if snapshot.status in {JobStatus.PENDING, JobStatus.SUBMITTING, JobStatus.UNKNOWN}:
-        return attrs.evolve(snapshot, status=JobStatus.QUEUED)
-    return snapshot
-
-
-def _nothing(job: Job, basis: str) -> Cost:
-    return Cost(amount=0, unit=job.quote.unit, basis=basis)
-
-
-def _settled(job: Job, snapshot: Snapshot) -> Cost:
-    """Return what an ended job cost, as far as it is known."""
-    charged = snapshot.cost or job.cost
-    if snapshot.status is not JobStatus.SUCCEEDED and snapshot.refunded:
-        return _nothing(job, f"refunded {charged or job.quote}")
-    if charged is not None:
-        return charged
-    quote = job.quote
-    if snapshot.status is JobStatus.SUCCEEDED:
-        return Cost(amount=quote.amount, unit=quote.unit, certainty=quote.certainty, basis=quote.basis)
-    certainty = Certainty.UNKNOWN if quote.amount is None else Certainty.ESTIMATED
-    basis = "as quoted; the service does not say whether such a job is billed"
-    return Cost(amount=quote.amount, unit=quote.unit, certainty=certainty, basis=basis)
-
-
-def _result(job: Job, snapshot: Snapshot, cost: Cost) -> Result:
-    return Result(
-        job_id=job.id,
-        backend=job.backend,
-        provider=job.provider,
-        model=job.model,
-        request=job.request,
-        assets=snapshot.assets,
-        cost=cost,
-        created_at=job.created_at,
-        finished_at=job.finished_at or job.created_at,
-        aspect_ratio=snapshot.aspect_ratio,
-    )

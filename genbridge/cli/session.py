@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import click
-from platformdirs import user_state_path
 
 import genbridge
 from genbridge.cli.console import log_to_stderr
@@ -23,15 +21,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def state_dir() -> Path:
-    """Return where the sandbox keeps its jobs: `GENBRIDGE_STATE_DIR`, else the user's state directory."""
-    given = os.environ.get("GENBRIDGE_STATE_DIR")
-    return Path(given) if given else user_state_path("genbridge", appauthor=False)
-
-
 def connect(session: Session) -> Client:
     """Return the client that a run works with: the configured one, or the sandbox's."""
     if session.sandbox:
+        from genbridge.config import state_dir  # noqa: PLC0415 (loaded when it is used)
+
         folder = state_dir()
         folder.mkdir(parents=True, exist_ok=True)
         return genbridge.Client.sandbox(journal=session.journal or folder / "sandbox.db", state=folder / "sandbox.json")

@@ -61,7 +61,7 @@ class Journal(Protocol):
         """Record a new job with its reservation and take its lease; raises `BudgetError` when a cap would be exceeded."""
 
     async def acquire(self, job_id: str) -> Lease | None:
-        """Take an unfinished job that no living driver has."""
+        """Take an unfinished job that no other living driver has."""
 
     async def beat(self) -> None:
         """Say that this process's driver is alive."""
@@ -96,7 +96,7 @@ class Journal(Protocol):
         """Return jobs, newest first, that come after the one with that creation time and id."""
 
     async def unfinished(self) -> Sequence[Job]:
-        """Return the unfinished jobs that no living driver has, oldest first."""
+        """Return the unfinished jobs that no other living driver has, oldest first."""
 
 
 def open_journal(path: Path | None, *, now: Callable[[], float] = time.time) -> Journal:

@@ -123,7 +123,7 @@ class SqliteJournal:
         """Take an unfinished job that no living driver has."""
         take = (
             "update jobs set owner = ?, epoch = epoch + 1 where id = ? and finished is null "
-            "and (owner is null or not alive(owner)) returning epoch, attempt"
+            "and free(owner) returning epoch, attempt"
         )
 
         def work(db: sqlite3.Connection) -> Lease | None:
@@ -230,9 +230,7 @@ class SqliteJournal:
 
     async def unfinished(self) -> Sequence[Job]:
         """Return the unfinished jobs that no living driver has, oldest first."""
-        return await self._do(
-            lambda db: _select(db, "finished is null and (owner is null or not alive(owner)) order by created, id", ())
-        )
+        return await self._do(lambda db: _select(db, "finished is null and free(owner) order by created, id", ()))
 
     # The thread that owns the connection.
 
@@ -303,7 +301,7 @@ class SqliteJournal:
             _make_private(self.path)
         db = sqlite3.connect(self.path or ":memory:", isolation_level=None, timeout=_BUSY)
         db.row_factory = sqlite3.Row
-        db.create_function("alive", 1, lambda owner: self._alive(db, owner))
+        db.create_function("free", 1, lambda owner: owner in {None, self.owner} or not self._alive(db, owner))
         try:
             db.execute("pragma journal_mode = wal")
             db.execute("pragma synchronous = full")

@@ -38,7 +38,7 @@ def test_without_its_extra_it_says_what_to_install(missing: str) -> None:
 
 def test_another_missing_module_is_not_hidden() -> None:
     """It would be a mistake of ours."""
-    done = run(code="import sys; sys.modules['platformdirs'] = None; from genbridge.__main__ import main; main()")
+    done = run(code="import sys; sys.modules['attrs'] = None; from genbridge.__main__ import main; main()")
 
     assert 1 == done.returncode
     assert b"ModuleNotFoundError" in done.stderr

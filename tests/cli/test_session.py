@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import genbridge
-from genbridge.cli.session import Session, connect, state_dir
+from genbridge.cli.session import Session, connect
+from genbridge.config import state_dir
 
 
 def test_the_sandbox_keeps_its_jobs_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

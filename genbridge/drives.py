@@ -1,0 +1,143 @@
+"""One job in this process, and what follows from what is seen of it: pure but for telling those who wait."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import attrs
+
+from genbridge.errors import GenbridgeError, JobCancelledError, JobError, JobExpiredError, JobFailedError, SubmitUnknownError
+from genbridge.types import AssetRole, Certainty, Cost, Job, JobStatus, Result, Snapshot
+
+if TYPE_CHECKING:
+    from genbridge.backends import Account
+    from genbridge.journal import Lease
+
+
+@attrs.define(eq=False)
+class Drive:
+    """One job in this process: its record, the last that was seen of it, and who waits."""
+
+    job: Job
+    account: Account
+    lease: Lease | None = None
+    snapshot: Snapshot = attrs.field()
+    error: GenbridgeError | None = None
+    started: float = 0.0
+    recorded: float = 0.0
+    turn: int = -1
+    """Its valid place in the heap; older places are skipped."""
+    misses: int = 0
+    missing_since: float | None = None
+    expected: float | None = None
+    hint: float | None = None
+    notes: set[str] = attrs.field(factory=set)
+    queues: list[asyncio.Queue[Snapshot]] = attrs.field(factory=list)
+    accepted: asyncio.Event = attrs.field(factory=asyncio.Event)
+    ended: asyncio.Event = attrs.field(factory=asyncio.Event)
+    stop: asyncio.Event = attrs.field(factory=asyncio.Event)
+    """Set when a job that is still waiting to be sent is cancelled."""
+
+    @snapshot.default
+    def _first(self) -> Snapshot:
+        return snapshot_of(self.job)
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """Let everybody who follows the job know."""
+        self.snapshot = snapshot
+        for queue in self.queues:
+            queue.put_nowait(snapshot)
+
+    def end(self, error: GenbridgeError | None) -> None:
+        """Nothing more will happen here; `error` is for those who wait for the result."""
+        self.error = error
+        self.accepted.set()
+        self.ended.set()
+        self.publish(attrs.evolve(self.snapshot, status=self.job.status))
+
+
+def snapshot_of(job: Job) -> Snapshot:
+    """Return what the record says of a job."""
+    return Snapshot(
+        status=job.status,
+        provider_id=job.provider_id,
+        assets=job.result.assets if job.result else (),
+        failure=job.failure,
+        cost=job.cost,
+        progress=job.progress,
+    )
+
+
+def outcome(job: Job) -> JobError | None:
+    """Return the error that an ended job's result is, or `None` for one that succeeded."""
+    where = f"job {job.id} on backend {job.backend!r}"
+    reason = job.failure.message if job.failure else "no reason was given"
+    match job.status:
+        case JobStatus.FAILED:
+            return JobFailedError(f"{where} failed: {reason}", job=job)
+        case JobStatus.CANCELLED:
+            return JobCancelledError(f"{where} was cancelled", job=job)
+        case JobStatus.EXPIRED:
+            return JobExpiredError(f"{where} is no longer known to the service; its result cannot be had any more", job=job)
+        case JobStatus.UNKNOWN:
+            return in_doubt(job)
+    return None
+
+
+def in_doubt(job: Job) -> SubmitUnknownError:
+    """Return the error that says what is known of a submit whose outcome nobody knows."""
+    reason = job.failure.message if job.failure else "the request is still under way"
+    return SubmitUnknownError(
+        f"job {job.id} on backend {job.backend!r} may have been accepted and may be billed ({reason}); it is on record and is not "
+        "sent again. Look at the service's own site; `genbridge jobs resume` asks the service where it can be asked",
+        job=job,
+    )
+
+
+def sober(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot that makes sense: not done without a file, and never a state that is the journal's own."""
+    outputs = [asset for asset in snapshot.assets if asset.role is AssetRole.OUTPUT]
+    if snapshot.status is JobStatus.SUCCEEDED and not outputs:
+        return attrs.evolve(
+            snapshot, status=JobStatus.RUNNING, note=snapshot.note or "the service says done, but names no file yet"
+        )
+    if snapshot.status in {JobStatus.PENDING, JobStatus.SUBMITTING, JobStatus.UNKNOWN}:
+        return attrs.evolve(snapshot, status=JobStatus.QUEUED)
+    return snapshot
+
+
+def nothing(job: Job, basis: str) -> Cost:
+    """Return the cost of a job that costs nothing, and why."""
+    return Cost(amount=0, unit=job.quote.unit, basis=basis)
+
+
+def settled(job: Job, snapshot: Snapshot) -> Cost:
+    """Return what an ended job cost, as far as it is known."""
+    charged = snapshot.cost or job.cost
+    if snapshot.status is not JobStatus.SUCCEEDED and snapshot.refunded:
+        return nothing(job, f"refunded {charged or job.quote}")
+    if charged is not None:
+        return charged
+    quote = job.quote
+    if snapshot.status is JobStatus.SUCCEEDED:
+        return Cost(amount=quote.amount, unit=quote.unit, certainty=quote.certainty, basis=quote.basis)
+    certainty = Certainty.UNKNOWN if quote.amount is None else Certainty.ESTIMATED
+    basis = "as quoted; the service does not say whether such a job is billed"
+    return Cost(amount=quote.amount, unit=quote.unit, certainty=certainty, basis=basis)
+
+
+def result_of(job: Job, snapshot: Snapshot, cost: Cost) -> Result:
+    """Return what a job that succeeded has produced."""
+    return Result(
+        job_id=job.id,
+        backend=job.backend,
+        provider=job.provider,
+        model=job.model,
+        request=job.request,
+        assets=snapshot.assets,
+        cost=cost,
+        created_at=job.created_at,
+        finished_at=job.finished_at or job.created_at,
+        aspect_ratio=snapshot.aspect_ratio,
+    )
