@@ -19,7 +19,7 @@ LAYERS = [
     "__main__ cli testing",
     "blocking",
     "client",
-    "scheduler downloads journal",
+    "scheduler drives downloads journal",
     "backends sandbox",
     "plugins transport limits config references",
     "hookspecs catalogue polling wire types errors addresses keys origins placeholders tables timing formats",
