@@ -150,7 +150,11 @@ class Scheduler:
     async def _watch(self, drive: Drive) -> None:
         """Follow what another process records of a job, and take it over when that process has gone."""
         known = drive.job
-        await self._take(drive)
+        try:
+            await self._take(drive)
+        except JournalError as error:
+            _log.warning("job %s cannot be looked up now: %s", drive.job.id, error)
+            self._schedule(drive, _WATCH)
         if drive.lease is None and drive.job != known:
             drive.publish(snapshot_of(drive.job))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from studio import (
     REFUSED_CONNECTION,
     REQUEST,
     Answer,
+    InlineJournal,
     KeyedStudio,
     Service,
     Studio,
@@ -34,12 +36,14 @@ from genbridge import (
     CancelUnsupportedError,
     ConfigError,
     Cost,
+    GenbridgeError,
     Job,
     JobCancelledError,
     JobExpiredError,
     JobFailedError,
     JobStatus,
     JobTimeoutError,
+    JournalError,
     Limits,
     RateLimitError,
     Reply,
@@ -50,6 +54,7 @@ from genbridge import (
     hookimpl,
 )
 from genbridge.config import Budget, PollConfig
+from genbridge.journal import Attempt, Lease
 from genbridge.transport import Origin
 
 # The submit.
@@ -403,3 +408,144 @@ async def test_a_job_that_waits_to_be_sent_can_be_cancelled() -> None:
         handle = await second
     assert JobStatus.CANCELLED is handle.job.status
     assert 1 == len(service.posts)
+
+
+# When the record fails, or is somebody else's.
+
+
+class BrokenJournal(InlineJournal):
+    """A journal some of whose methods stop working."""
+
+    broken: frozenset[str] = frozenset()
+
+    async def submitted(self, attempt: Attempt, job: Job) -> bool:
+        self._may("submitted")
+        return await super().submitted(attempt, job)
+
+    async def update(self, lease: Lease, job: Job) -> bool:
+        self._may("update")
+        return await super().update(lease, job)
+
+    async def begin_submit(self, lease: Lease, limits: Limits) -> Any:
+        self._may("begin_submit")
+        return await super().begin_submit(lease, limits)
+
+    async def acquire(self, job_id: str) -> Lease | None:
+        self._may("acquire")
+        return await super().acquire(job_id)
+
+    async def beat(self) -> None:
+        self._may("beat")
+        await super().beat()
+
+    def _may(self, method: str) -> None:
+        if method in self.broken:
+            raise JournalError("the disk is full")
+
+
+async def test_a_job_whose_id_cannot_be_recorded_is_driven_on(caplog: pytest.LogCaptureFixture) -> None:
+    """It is paid for: its result is had, and the log has the service's id."""
+    service = a_service(polls=[running(), done()])
+    journal = BrokenJournal(None)
+    journal.broken = frozenset({"submitted", "update", "beat"})
+    async with opened(service, journal=journal) as client:
+        result = await service.clock.run(client.generate(REQUEST))
+    assert 1 == len(result.assets)
+    assert any("'p1'" in record.getMessage() for record in caplog.records)
+
+
+async def test_nothing_is_sent_when_the_intent_cannot_be_recorded() -> None:
+    """The journal comes before the POST."""
+    service = a_service()
+    journal = BrokenJournal(None)
+    journal.broken = frozenset({"begin_submit", "update"})
+    async with opened(service, journal=journal) as client:
+        with pytest.raises(JournalError, match="disk is full"):
+            await client.submit(REQUEST)
+    assert [] == service.calls
+
+
+async def test_a_wait_outlives_a_journal_that_cannot_be_read_for_a_while(tmp_path: Path) -> None:
+    """The watched job is looked up again."""
+    service = a_service(polls=[running()] * 3 + [done()])
+    journal = BrokenJournal(tmp_path / "jobs.db", now=lambda: service.clock.now().timestamp())
+    async with opened(service, journal=tmp_path / "jobs.db") as driver, opened(service, journal=journal) as other:
+        handle = await driver.submit(REQUEST)
+        watched = other.handle(handle.id)
+        with pytest.raises(JobTimeoutError):
+            await service.clock.run(watched.result(timeout=1.5))
+        journal.broken = frozenset({"acquire"})
+        with pytest.raises(JobTimeoutError):
+            await service.clock.run(watched.result(timeout=3))
+        journal.broken = frozenset()
+        assert 1 == len((await service.clock.run(watched.result())).assets)
+
+
+async def test_a_driver_that_lost_its_job_watches_it(tmp_path: Path) -> None:
+    """A process that was stopped and comes back late writes nothing, and still hears of the end."""
+    service = a_service(polls=[running(), running(progress=0.5), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as late, opened(service, journal=tmp_path / "jobs.db") as other:
+        handle = await late.submit(REQUEST)
+        _as_if_stopped(tmp_path / "jobs.db")
+        taken = other.handle(handle.id)
+        results = await service.clock.run(asyncio.gather(taken.result(), handle.result()))
+    assert results[0].assets == results[1].assets
+
+
+def _as_if_stopped(path: Path) -> None:
+    """Let the driver seem dead, as one is that was stopped for a minute."""
+    with sqlite3.connect(path) as db:
+        db.execute("update jobs set owner = null")
+    db.close()
+
+
+async def test_progress_is_recorded_at_most_every_half_minute(tmp_path: Path) -> None:
+    """Polls are not journalled."""
+    written: list[float | None] = []
+
+    class Watched(InlineJournal):
+        async def update(self, lease: Lease, job: Job) -> bool:
+            written.append(job.progress)
+            return await super().update(lease, job)
+
+    service = a_service(polls=[running(progress=number / 50) for number in range(50)] + [done()])
+    async with opened(service, journal=Watched(None), config=a_config(poll=PollConfig(interval=2.0))) as client:
+        await service.clock.run(client.generate(REQUEST))
+    assert [0.0, 0.3, 0.6, 0.9, None] == [value if value is None else round(value, 1) for value in written]
+
+
+async def test_a_bug_in_genbridge_is_told_and_leaves_the_job_on_record() -> None:
+    """Nobody waits for ever."""
+    service = a_service()
+
+    class Buggy(InlineJournal):
+        async def submitted(self, attempt: Attempt, job: Job) -> bool:
+            raise ZeroDivisionError
+
+    async with opened(service, journal=Buggy(None)) as client:
+        handle = await client.submit(REQUEST)
+        with pytest.raises(GenbridgeError, match="a bug in genbridge"):
+            await handle.result()
+        assert [JobStatus.SUBMITTING] == [job.status async for job in client.jobs()]
+
+
+async def test_a_job_in_doubt_cannot_be_cancelled() -> None:
+    """There is no id to cancel."""
+    service = a_service(submits=[LOST])
+    async with opened(service) as client:
+        with pytest.raises(SubmitUnknownError) as caught:
+            await service.clock.run(client.submit(REQUEST))
+        with pytest.raises(SubmitUnknownError):
+            await service.clock.run(client.handle(caught.value.job.id).cancel())
+
+
+async def test_a_job_that_another_process_is_about_to_send_cannot_be_cancelled_here(tmp_path: Path) -> None:
+    """The error says who can."""
+    service = a_service(submits=[said(429, retry_after="60")])
+    async with opened(service, journal=tmp_path / "jobs.db") as client, opened(service, journal=tmp_path / "jobs.db") as other:
+        submit = asyncio.create_task(client.submit(REQUEST))
+        await refused_once(service, client)
+        job = await pending(other)
+        with pytest.raises(CancelUnsupportedError, match="another process"):
+            await other.handle(job.id).cancel()
+    submit.cancel()

@@ -208,13 +208,15 @@ class InlineJournal(SqliteJournal):
 
 @asynccontextmanager
 async def opened(
-    service: Service, *, config: Config | None = None, journal: Path | None = None, studio: Studio | None = None
+    service: Service, *, config: Config | None = None, journal: InlineJournal | Path | None = None, studio: Studio | None = None
 ) -> AsyncIterator[Client]:
     """Open a client of the service."""
     studio = studio or Studio()
     client = Client(
         config or a_config(),
-        journal=InlineJournal(journal, now=lambda: service.clock.now().timestamp()),
+        journal=journal
+        if isinstance(journal, InlineJournal)
+        else InlineJournal(journal, now=lambda: service.clock.now().timestamp()),
         providers={studio.provider.name: studio},
         clock=service.clock,
         transport=service,  # type: ignore[arg-type]
