@@ -125,11 +125,10 @@ class Account:
         return problems
 
     def _quote(self, request: Request, model: Model) -> Quote:
+        quote: Quote | None = None
         if self.plugin.supports("quote"):
             quote = self.plugin.call("quote", backend=self.backend, request=request, model=model)
-            if quote is not None:
-                return cast("Quote", attrs.evolve(quote, model=model.id))
-        return price(request, model, self.provider.unit)
+        return attrs.evolve(quote or price(request, model, self.provider.unit), backend=self.name, model=model.id)
 
     # The paid call.
 

@@ -117,7 +117,12 @@ class BudgetError(RequestError):
 
 
 class BackendError(GenbridgeError):
-    """A backend did not do what it was asked; `verdict` says what that means for a submit, where it was one."""
+    """A backend did not do what it was asked.
+
+    Of a submit, `verdict` says what that means and `job` is the record of the attempt.
+    """
+
+    job: Job | None = None
 
     def __init__(self, message: str, *, backend: str | None = None, verdict: Verdict | None = None) -> None:
         super().__init__(message)

@@ -446,6 +446,8 @@ class Scheduler:
                 await self._journal.update(drive.lease, drive.job)
             except JournalError as second:
                 _log.error("%s", second)
+        if isinstance(error, BackendError):
+            error.job = drive.job
         drive.end(error)
 
     async def _record(self, write: Callable[..., Awaitable[T]], *values: Any) -> T | None:

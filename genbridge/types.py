@@ -225,9 +225,10 @@ class Cost:
 
 @attrs.frozen(kw_only=True)
 class Quote(Cost):
-    """What a request will cost, before it is sent; `basis` is the sum in words, `model` the canonical model it is for."""
+    """What a request will cost, before it is sent, on which `backend` and `model` (canonical); `basis` is the sum in words."""
 
     certainty: Certainty = Certainty.UNKNOWN
+    backend: str | None = None
     model: str | None = None
 
 

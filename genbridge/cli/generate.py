@@ -150,16 +150,17 @@ async def place(client: Client, requests: Sequence[Request], backend: str | None
 async def _place_one(client: Client, order: Order, max_cost: float | None) -> Order:
     try:
         order = attrs.evolve(order, backend=client.config.candidates(order.wish).name)
-        order = attrs.evolve(order, quote=await client.quote(order.request, backend=order.wish))
-        _check_cost(order.quote, max_cost)
+        quote = await client.quote(order.request, backend=order.wish)
+        order = attrs.evolve(order, backend=quote.backend or order.backend, quote=quote)
+        _check_cost(quote, max_cost)
     except GenbridgeError as error:
         return attrs.evolve(order, error=error)
     return order
 
 
-def _check_cost(quoted: Quote | None, most: float | None) -> None:
+def _check_cost(quoted: Quote, most: float | None) -> None:
     """Raise `BudgetError` for a quote over the cap: of two jobs, neither is sent where one is too dear."""
-    if most is not None and quoted is not None and quoted.amount is not None and quoted.amount > most:
+    if most is not None and quoted.amount is not None and quoted.amount > most:
         message = f"it would cost {quoted}, which is more than --max-cost {most:g}; nothing was sent"
         raise BudgetError(message, quote=quoted)
 
