@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import time
+from collections.abc import Mapping
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import attrs
+from yarl import URL
 
 from genbridge import __version__
 from genbridge.addresses import is_loopback
-from genbridge.errors import TransportError
+from genbridge.errors import PluginError, TransportError
 from genbridge.types import Verdict
 from genbridge.wire import Call, Reply
 
@@ -39,6 +41,8 @@ _BEFORE_SENDING = (
 )
 """Errors that mean by themselves that no connection was made: refused, DNS, TLS, too slow to connect."""
 
+_OUR_HEADERS = {"user-agent": f"genbridge/{__version__}", "accept": "application/json"}
+
 
 @attrs.frozen(kw_only=True)
 class Origin:
@@ -51,15 +55,13 @@ class Origin:
         """Return the absolute URL of a call."""
         return self.base_url + url if url.startswith("/") else url
 
-    def owns(self, url: str) -> bool:
+    def owns(self, url: URL) -> bool:
         """Whether the key may go to that URL."""
-        return _origin(url) == _origin(self.base_url)
+        return _origin(url) == _origin(URL(self.base_url))
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", port
+def _origin(url: URL) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.raw_host, url.port
 
 
 class Transport:
@@ -72,20 +74,22 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for session in self._sessions.values():
-            await session.close()
+        sessions = list(self._sessions.values())
         self._sessions.clear()
+        for session in sessions:
+            await session.close()
 
     async def send(self, call: Call, origin: Origin) -> Reply:
-        """Make one call, once; raises `TransportError` when there is no whole answer."""
-        url = origin.resolve(call.url)
-        _check_scheme(url)
-        headers = {"user-agent": f"genbridge/{__version__}", "accept": "application/json"} | dict(call.headers)
-        if origin.owns(url):
-            headers |= origin.headers
-        started = time.perf_counter()
-        outcome = await self._attempt(call, url, headers)
+        """Make one call, once.
+
+        Raises `TransportError` when there is no whole answer, and `PluginError` for a call that cannot be written.
+        """
+        url = _url(call, origin)
         where = f"{call.method} {_without_query(url)}"
+        body = _body(call, where)
+        _check_headers(call, where)
+        started = time.perf_counter()
+        outcome = await self._attempt(call, url, origin, body)
         if isinstance(outcome, TransportError):
             _log.debug("%s: %s", where, outcome)
             raise outcome
@@ -93,30 +97,27 @@ class Transport:
         _check_redirect(outcome, where)
         return outcome
 
-    async def _attempt(self, call: Call, url: str, headers: dict[str, str]) -> Reply | TransportError:
-        """Make the call, and return rather than raise what went wrong, so that no aiohttp error is chained to it."""
-        trace = _Trace()
+    async def _attempt(self, call: Call, url: URL, origin: Origin, body: bytes | None) -> Reply | TransportError:
+        """Make the call, and return rather than raise what went wrong, so that no aiohttp error is chained to it.
+
+        The key is in this frame alone, which is no part of any traceback.
+        """
+        trace = _Trace(has_body=body is not None)
         repeats = call.method in _REPEATS_BY_NATURE
         seconds = call.timeout or (self._timeout if repeats else self._submit_timeout)
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT, seconds))
-        body = call.body
-        if call.json is not None:
-            body = json.dumps(call.json, ensure_ascii=False).encode()
-            headers = {"content-type": "application/json"} | headers
         try:
             async with self._session(fresh=not repeats).request(
                 call.method,
                 url,
-                params=dict(call.params) or None,
                 data=None if body is None else BytesIO(body),
-                headers=headers,
-                timeout=timeout,
+                headers=_headers(call, url, origin),
+                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT, seconds)),
                 allow_redirects=False,
                 trace_request_ctx=trace,
             ) as response:
                 reply_body = await _read(response)
                 return Reply(status=response.status, headers=dict(response.headers), body=reply_body, received=time.time())
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, the trace tells whether anything was sent)
             return _failure(error, trace, url, seconds)
 
     def _session(self, *, fresh: bool) -> aiohttp.ClientSession:
@@ -137,6 +138,7 @@ class Transport:
 class _Trace:
     """How far one call got."""
 
+    has_body: bool
     started: bool = False
     sent: bool = False
 
@@ -146,7 +148,11 @@ def _tracing() -> aiohttp.TraceConfig:
         context.trace_request_ctx.started = True
 
     async def sent(_: Any, context: SimpleNamespace, __: Any) -> None:
-        context.trace_request_ctx.sent = True
+        trace = context.trace_request_ctx
+        if trace.sent and trace.has_body:
+            # aiohttp repeats a PUT by itself, and old versions then send what is left of the body: nothing (3.10).
+            raise aiohttp.ClientConnectionError("the body was read")
+        trace.sent = True
 
     config = aiohttp.TraceConfig()
     config.on_request_start.append(started)
@@ -154,36 +160,93 @@ def _tracing() -> aiohttp.TraceConfig:
     return config
 
 
-def _failure(error: BaseException, trace: _Trace, url: str, seconds: float) -> TransportError:
-    host = urlsplit(url).netloc.rpartition("@")[2]
+def _url(call: Call, origin: Origin) -> URL:
+    """Return where a call goes; a URL that the service made is kept to the byte, as a signature may be over it."""
+    text = origin.resolve(call.url)
+    shown = text.partition("?")[0].rpartition("@")[2]
+    url = _parsed(text, call.params, exact=text is call.url)
+    if url is None:
+        raise TransportError(f"{shown!r} is not a usable address; check the base_url", verdict=Verdict.NOT_SENT)
+    if url.scheme == "https" or (url.scheme == "http" and is_loopback(url.raw_host or "")):
+        return url
+    raise TransportError(f"{shown!r} is not https; plain http goes to this machine only", verdict=Verdict.NOT_SENT)
+
+
+def _parsed(text: str, params: Mapping[str, str], *, exact: bool) -> URL | None:
+    try:
+        url = URL(text, encoded=exact and text.isascii() and text.isprintable() and " " not in text)
+        url = url.update_query(dict(params)) if params else url
+        usable = url.raw_host and url.port != 0
+    except (ValueError, TypeError):
+        return None
+    return url if usable else None
+
+
+def _body(call: Call, where: str) -> bytes | None:
+    if call.json is None:
+        return call.body
+    try:
+        return json.dumps(call.json, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    raise PluginError(f"{where} was not sent: its body cannot be written as JSON ({problem})")
+
+
+def _check_headers(call: Call, where: str) -> None:
+    headers: Mapping[str, object] = call.headers
+    for name, value in headers.items():
+        if not isinstance(value, str) or not (name + value).isprintable():
+            raise PluginError(f"{where} was not sent: its header {name!r} cannot be written")
+
+
+def _headers(call: Call, url: URL, origin: Origin) -> dict[str, str]:
+    content = {} if call.json is None else {"content-type": "application/json"}
+    return _OUR_HEADERS | content | dict(call.headers) | (origin.headers if origin.owns(url) else {})
+
+
+def _failure(error: Exception, trace: _Trace, url: URL, seconds: float) -> TransportError:
     before = isinstance(error, _BEFORE_SENDING) or (trace.started and not trace.sent)
-    verdict = Verdict.NOT_SENT if before and not trace.sent else Verdict.UNKNOWN
-    return TransportError(_in_words(error, host, seconds), verdict=verdict)
+    host = _without_user(url).raw_authority
+    if trace.sent or not before:
+        return TransportError(_in_words(error, host, seconds), verdict=Verdict.UNKNOWN)
+    return TransportError(_why_unsent(error, host), verdict=Verdict.NOT_SENT)
 
 
-def _in_words(error: BaseException, host: str, seconds: float) -> str:
+def _why_unsent(error: Exception, host: str) -> str:
     match error:
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | aiohttp.ServerFingerprintMismatch():
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             return f"{host} could not be trusted: its TLS certificate or handshake is not valid; check the base_url and the clock"
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, socket.gaierror):
             return f"{host} was not found; check the base_url and the network"
         case aiohttp.ClientConnectorError():
             reason = error.os_error.strerror or type(error.os_error).__name__
             return f"no connection to {host} ({reason}); check the base_url and the network"
-        case aiohttp.ConnectionTimeoutError():
+        case TimeoutError():
             return f"no connection to {host} in time; check the network"
+        case _:
+            return f"no connection to {host} ({type(error).__name__}); check the base_url"
+
+
+def _in_words(error: Exception, host: str, seconds: float) -> str:
+    match error:
         case TimeoutError():
             return f"{host} did not answer within {seconds:g} s"
         case aiohttp.ServerDisconnectedError():
             return f"{host} closed the connection without an answer"
         case aiohttp.ClientPayloadError():
             return f"the answer of {host} was cut off"
-        case aiohttp.InvalidURL():
-            return f"{host!r} is not a usable address; check the base_url"
-        case aiohttp.ClientOSError():
-            return f"the connection to {host} broke ({error.strerror or 'reset'})"
+        case aiohttp.ClientConnectionError():
+            return f"the connection to {host} broke ({getattr(error, 'strerror', None) or 'reset'})"
+        case aiohttp.ClientResponseError():
+            return f"the answer of {host} is not proper HTTP"
+        case _TooLongError():
+            return f"the answer of {host} is longer than {_MOST_BYTES // 1024**2} MB"
         case _:
-            return f"the answer of {host} cannot be read ({type(error).__name__})"
+            return f"the call to {host} failed ({type(error).__name__})"
+
+
+class _TooLongError(Exception):
+    """An answer has more bytes than any answer should."""
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -191,28 +254,29 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_chunked(1 << 16):
         chunks += chunk
         if len(chunks) > _MOST_BYTES:
-            raise ValueError("too long")
+            raise _TooLongError
     return bytes(chunks)
-
-
-def _check_scheme(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-        return
-    where = _without_query(url)
-    raise TransportError(f"{where!r} is not https; plain http goes to this machine only", verdict=Verdict.NOT_SENT)
 
 
 def _check_redirect(reply: Reply, where: str) -> None:
     if 300 <= reply.status < 400:
-        target = _without_query(reply.headers.get("location", "elsewhere"))
         raise TransportError(
-            f"{where} is redirected to {target} (HTTP {reply.status}), which is not followed; set the backend's base_url to the "
-            "service's own address",
+            f"{where} is redirected to {_target(reply)} (HTTP {reply.status}), which is not followed; set the backend's base_url "
+            "to the service's own address",
             verdict=Verdict.UNKNOWN,
         )
 
 
-def _without_query(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(query="", fragment="", netloc=parts.netloc.rpartition("@")[2]).geturl()
+def _target(reply: Reply) -> str:
+    try:
+        return _without_query(URL(reply.headers.get("location") or "elsewhere"))
+    except ValueError:
+        return "elsewhere"
+
+
+def _without_query(url: URL) -> str:
+    return str(_without_user(url).with_query(None).with_fragment(None))
+
+
+def _without_user(url: URL) -> URL:
+    return url.with_user(None) if url.raw_user or url.raw_password else url
