@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any
 
 import attrs
 
@@ -23,16 +24,13 @@ from genbridge.polling import PollPolicy
 from genbridge.timing import Clock
 from genbridge.transport import Origin, Transport
 from genbridge.types import Backend, Job, JobStatus, Quote, Reference, Request, Snapshot, Verdict
-from genbridge.wire import Call, Exchange, Reply
+from genbridge.wire import Call, Reply, as_exchange
 
 _log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 Send = Callable[[Call], Awaitable[Reply]]
 
-_FREE = frozenset({"GET", "HEAD", "OPTIONS", "PUT"})
-"""Methods that pay for nothing, and so are safe to repeat."""
+_SERVER_ERROR = 500
 _TRIES = 3
 _FIRST_PAUSE = 0.5
 _MOST_CALLS = 100
@@ -49,9 +47,9 @@ class Plan:
 
 
 class Account:
-    """One configured account at a provider."""
+    """One configured account at a provider. `pace` is how many of the service's seconds pass in one of ours, which a sandbox sets."""
 
-    def __init__(self, config: BackendConfig, plugin: Plugin, transport: Transport, clock: Clock) -> None:
+    def __init__(self, config: BackendConfig, plugin: Plugin, transport: Transport, clock: Clock, *, pace: float = 1.0) -> None:
         provider = plugin.provider
         self.name = config.name
         self.config = config
@@ -67,6 +65,7 @@ class Account:
         self.poll_policy = _policy(provider.poll, config)
         self._transport = transport
         self._clock = clock
+        self._pace = pace
         self._live: tuple[Model, ...] = ()
         self._live_until = 0.0
 
@@ -79,23 +78,23 @@ class Account:
         return self._known()
 
     def _known(self) -> tuple[Model, ...]:
-        """Return what the service said in the last minutes, and behind it the plugin's own table."""
-        if self._clock.monotonic() >= self._live_until:
-            return self.provider.models
-        fresh = {model.provider_id for model in self._live}
-        return (*self._live, *(model for model in self.provider.models if model.provider_id not in fresh))
+        """Return the plugin's own table, with what the service said of the same models in the last minutes, and of others."""
+        live = {model.provider_id: model for model in self._live} if self._clock.monotonic() < self._live_until else {}
+        table = [live.pop(model.provider_id, model) for model in self.provider.models]
+        return (*table, *live.values())
 
     async def _refresh(self) -> None:
         if self._clock.monotonic() < self._live_until:
             return
-        reply = await self._fetch("models", self.plugin.call("models", backend=self.backend))
         with self._named():
+            reply = await self._perform("models", self._send_patiently)
             self._live = tuple(self.plugin.call("catalogue", backend=self.backend, reply=reply))
         self._live_until = self._clock.monotonic() + self.provider.catalogue_ttl
 
     def usual(self, provider_model: str) -> float | None:
         """Return how many seconds a model usually takes."""
-        return next((model.expected for model in self._known() if model.provider_id == provider_model), None)
+        expected = next((model.expected for model in self._known() if model.provider_id == provider_model), None)
+        return None if expected is None else expected / self._pace
 
     async def plan(self, request: Request) -> Plan:
         """Check and price a request; raises `RequestError` with every problem. Asks the service only for a model unknown here."""
@@ -147,8 +146,8 @@ class Account:
         if isinstance(reference.source, str):
             return reference.source
         file = await asyncio.to_thread(references.read, reference, model=model)
-        step = self.plugin.call("upload", backend=self.backend, file=file)
-        return step if isinstance(step, str) else cast("str", await self._perform("upload", step, self._send_patiently))
+        url: str = await self._perform("upload", self._send_patiently, file=file)
+        return url
 
     async def submit(self, job: Job, request: Request) -> Snapshot:
         """Make the paid call for a job; raises `BackendError` with a `verdict`.
@@ -158,18 +157,20 @@ class Account:
         paid = _PaidCalls(self._send, self._send_patiently, self._clock)
         try:
             request = attrs.evolve(request, model=job.provider_model)
-            step = self.plugin.call("submit", backend=self.backend, request=request, key=job.key)
-            outcome = await self._perform("submit", step, paid.send)
-            snapshot = outcome if isinstance(outcome, Snapshot) else self._normalize(job, outcome)
+            snapshot = self._read(job, await self._perform("submit", paid.send, request=request, key=job.key))
         except GenbridgeError as error:
             raise self._judged(error, paid) from None
+        except Exception as error:
+            if not paid.left:
+                raise
+            raise self._judged(TransportError(f"a bug in genbridge: {type(error).__name__}"), paid) from error
         if snapshot.provider_id is None and snapshot.status is not JobStatus.FAILED:
             raise TransportError("the answer to the submit names no job", backend=self.name, verdict=Verdict.UNKNOWN)
         return snapshot
 
     def _judged(self, error: GenbridgeError, paid: _PaidCalls) -> GenbridgeError:
         """Return an error of a submit as a `BackendError` that says what is known about the job."""
-        if paid.answer is None and not paid.left and not isinstance(error, BackendError):
+        if not paid.left and not isinstance(error, BackendError):
             return error
         if not isinstance(error, BackendError):
             error = TransportError(error.message)
@@ -180,61 +181,58 @@ class Account:
         return error
 
     def _verdict(self, error: BackendError, paid: _PaidCalls) -> Verdict:
+        """Return what is known after a submit failed.
+
+        An answer is a refusal by its status, or, under a status of success, by being of a known kind: that of an error which
+        nobody can name may come from a crash after the job was made.
+        """
         if not paid.left:
             return Verdict.NOT_SENT if isinstance(error, TransportError) else Verdict.REFUSED
-        if paid.in_doubt or paid.answer is None or not isinstance(error, ServiceError) or error.verdict is Verdict.UNKNOWN:
+        if paid.in_doubt or paid.answer is None or not isinstance(error, ServiceError):
             return Verdict.UNKNOWN
-        refused = paid.answer.status in self.provider.refusals or paid.answer.ok
+        named = type(error) is not ServiceError and error.verdict is not Verdict.UNKNOWN
+        refused = named if paid.answer.ok else paid.answer.status in self.provider.refusals
         return Verdict.REFUSED if refused else Verdict.UNKNOWN
 
     # Afterwards.
 
     async def poll(self, job: Job) -> Snapshot:
         """Ask once how a job is doing; raises `BackendError` when there is no usable answer."""
-        return cast("Snapshot", await self._observe("poll", job, self._send))
+        with self._named():
+            return self._read(job, await self._perform("poll", self._send, job=job))
 
     async def cancel(self, job: Job) -> Snapshot:
         """Ask the service to stop a job."""
-        return cast("Snapshot", await self._observe("cancel", job, self._send_patiently))
+        with self._named():
+            return self._read(job, await self._perform("cancel", self._send_patiently, job=job))
 
     async def recover(self, job: Job) -> Snapshot | None:
         """Look an ambiguous submit up; `None` proves that the service has no such job."""
-        return cast("Snapshot | None", await self._observe("recover", job, self._send))
-
-    async def _observe(self, hook: str, job: Job, send: Send) -> Any:
         with self._named():
-            step = self.plugin.call(hook, backend=self.backend, job=job)
-            outcome = await self._perform(hook, step, send)
-            return outcome if outcome is None or isinstance(outcome, Snapshot) else self._normalize(job, outcome)
+            found = await self._perform("recover", self._send, job=job)
+            return None if found is None else self._read(job, found)
 
-    def _normalize(self, job: Job, reply: Reply) -> Snapshot:
-        snapshot: object = self.plugin.call("normalize", backend=self.backend, job=job, reply=reply)
-        if not isinstance(snapshot, Snapshot):
-            raise PluginError(
-                f"normalize of {self.plugin.package!r} returned {type(snapshot).__name__}, not a Snapshot",
-                package=self.plugin.package,
-            )
+    def _read(self, job: Job, answer: Reply | Snapshot) -> Snapshot:
+        """Return what an answer says; an exchange may have read it itself."""
+        if isinstance(answer, Snapshot):
+            return answer
+        snapshot: Snapshot = self.plugin.call("normalize", backend=self.backend, job=job, reply=answer)
         return snapshot
 
     # Calls and exchanges.
 
-    async def _fetch(self, hook: str, step: Call | Exchange[Reply]) -> Reply:
-        with self._named():
-            return cast("Reply", await self._perform(hook, step, self._send_patiently))
-
-    async def _perform(self, hook: str, step: Any, send: Send) -> Any:
-        """Make the call, or the calls of an exchange, and return the reply, or what the exchange returns."""
-        if isinstance(step, Call):
-            return await send(step)
-        if not isinstance(step, Generator):
-            return step
+    async def _perform(self, hook: str, send: Send, **values: Any) -> Any:
+        """Make the calls that a hook describes, and return what they come to: a reply, or what its exchange returns."""
+        exchange = as_exchange(self.plugin.call(hook, backend=self.backend, **values))
         reply: Reply | None = None
         for _ in range(_MOST_CALLS):
             with self.plugin.blame(hook):
                 try:
-                    call = next(step) if reply is None else step.send(reply)
+                    call = exchange.send(reply)  # type: ignore[arg-type]  # `None` starts a generator
                 except StopIteration as done:
-                    return await send(done.value) if isinstance(done.value, Call) else done.value
+                    return self.plugin.outcome(hook, done.value)
+                if not isinstance(call, Call):
+                    raise TypeError(f"it yielded {type(call).__name__}, not a Call")
             reply = await send(call)
         raise PluginError(
             f"{hook} of {self.plugin.package!r} made {_MOST_CALLS} calls and did not end", package=self.plugin.package
@@ -245,18 +243,8 @@ class Account:
 
     async def _send_patiently(self, call: Call) -> Reply:
         """Make a call, again after a fault where that is safe."""
-        pause = _FIRST_PAUSE
-        for _ in range(_TRIES - 1 if call.repeatable or call.method in _FREE else 0):
-            try:
-                reply = await self._send(call)
-            except TransportError as error:
-                _log.info("backend %r: %s; trying again", self.name, error.message)
-            else:
-                if reply.status < 500:
-                    return reply
-            await self._clock.sleep(pause)
-            pause *= 2
-        return await self._send(call)
+        again = call.repeatable or call.free
+        return await _repeated(partial(self._send, call), self._clock, again=again, good=lambda reply: reply.status < _SERVER_ERROR)
 
     def _origin(self) -> Origin:
         key = self.config.require_key()
@@ -287,27 +275,38 @@ class _PaidCalls:
 
     async def send(self, call: Call) -> Reply:
         """Make one call. One that may cost money is repeated only where its plugin says that the service honours its key."""
-        if call.method in _FREE:
+        if call.free:
             return await self._send_patiently(call)
-        pause = _FIRST_PAUSE
-        for _ in range(_TRIES - 1 if call.repeatable else 0):
-            try:
-                return await self._once(call)
-            except TransportError:
-                await self._clock.sleep(pause)
-                pause *= 2
-        return await self._once(call)
+        return await _repeated(partial(self._once, call), self._clock, again=call.repeatable, good=lambda _: True)
 
     async def _once(self, call: Call) -> Reply:
-        self.answer = None
+        """Make a call that may cost money: it is in doubt until an answer, or the certainty that nothing left, says otherwise."""
+        before = self.left, self.in_doubt
+        self.left, self.in_doubt, self.answer = True, True, None
         try:
             self.answer = await self._send(call)
-        except TransportError as error:
-            self.in_doubt = self.in_doubt or error.verdict is not Verdict.NOT_SENT
+        except GenbridgeError as error:
+            if not isinstance(error, TransportError) or error.verdict is Verdict.NOT_SENT:
+                self.left, self.in_doubt = before
             raise
-        finally:
-            self.left = self.left or self.in_doubt or self.answer is not None
+        self.in_doubt = before[1]
         return self.answer
+
+
+async def _repeated(once: Callable[[], Awaitable[Reply]], clock: Clock, *, again: bool, good: Callable[[Reply], bool]) -> Reply:
+    """Make a call, and where it may be made again a few times more, until there is a good answer."""
+    pause = _FIRST_PAUSE
+    for _ in range(_TRIES - 1 if again else 0):
+        try:
+            reply = await once()
+        except TransportError as error:
+            _log.info("%s; trying again", error.message)
+        else:
+            if good(reply):
+                return reply
+        await clock.sleep(pause)
+        pause *= 2
+    return await once()
 
 
 def _limits(limits: Limits, config: BackendConfig) -> Limits:
@@ -320,7 +319,9 @@ def _limits(limits: Limits, config: BackendConfig) -> Limits:
 
 def _policy(policy: PollPolicy, config: BackendConfig) -> PollPolicy:
     if config.poll.interval is not None:
-        policy = attrs.evolve(policy, interval=config.poll.interval, fixed=True)
+        policy = attrs.evolve(policy, interval=config.poll.interval)
+    if config.poll.interval is not None or not config.poll.learn:
+        policy = attrs.evolve(policy, fixed=True)
     if config.poll.timeout is not None:
         policy = attrs.evolve(policy, timeout=config.poll.timeout)
     return policy

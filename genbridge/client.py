@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import uuid4
@@ -19,7 +19,7 @@ from genbridge.errors import BackendError, ConfigError, JobTimeoutError, Journal
 from genbridge.journal import Caps, Journal, open_journal
 from genbridge.plugins import Plugin, Registry, installed
 from genbridge.scheduler import Scheduler
-from genbridge.timing import Clock, SystemClock, wait_for
+from genbridge.timing import Clock, SystemClock
 from genbridge.transport import Transport
 from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Verdict, VideoRequest
 
@@ -196,7 +196,7 @@ class Client:
         )
         lease = await self._record.add(job, _caps(account.config, max_cost))
         drive = await self._driver.submit(job, account, lease, patience=patience)
-        return Handle(self, job, drive)
+        return Handle(self._driver, job, drive)
 
     async def generate(
         self, request: Request, *, backend: str | None = None, max_cost: float | None = None, timeout: float | None = None
@@ -210,7 +210,7 @@ class Client:
         job = self._record.peek(job_id)
         if job is None:
             raise JournalError(f"no job {job_id!r} is on record, or more than one begins so; `genbridge jobs list` shows them")
-        return Handle(self, job)
+        return Handle(self._driver, job)
 
     async def resume(self, *, wait: bool = True) -> list[Handle]:
         """Drive every unfinished job on record that no other process drives.
@@ -219,7 +219,7 @@ class Client:
         configured any more, after the others were resumed.
         """
         missing: list[str] = []
-        handles = [Handle(self, job) for job in await self._record.unfinished()]
+        handles = [Handle(self._driver, job) for job in await self._record.unfinished()]
         for handle in handles:
             try:
                 await handle._attach()  # noqa: SLF001 (the two are one module's)
@@ -271,7 +271,8 @@ class Client:
 
     def _account(self, config: BackendConfig) -> Account:
         if config.name not in self._accounts:
-            self._accounts[config.name] = Account(config, self._registry.load(config.provider), self._transport, self._clock)
+            plugin = self._registry.load(config.provider)
+            self._accounts[config.name] = Account(config, plugin, self._transport, self._clock, pace=self._pace)
         return self._accounts[config.name]
 
     def _account_of(self, backend: str, provider: str) -> Account:
@@ -342,8 +343,8 @@ def _opened(value: T | None) -> T:
 class Handle:
     """One job, live: its record, its progress, its result."""
 
-    def __init__(self, client: Client, job: Job, drive: Drive | None = None) -> None:
-        self._client = client
+    def __init__(self, scheduler: Scheduler, job: Job, drive: Drive | None = None) -> None:
+        self._scheduler = scheduler
         self._job = job
         self._drive = drive
 
@@ -363,8 +364,7 @@ class Handle:
     @property
     def expected(self) -> float | None:
         """How many seconds such a job usually takes, where anybody says."""
-        expected = self._client._driver.expected(self._drive) if self._drive else None  # noqa: SLF001
-        return None if expected is None else expected / self._client._pace  # noqa: SLF001
+        return self._scheduler.expected(self._drive) if self._drive else None
 
     async def events(self) -> AsyncIterator[Snapshot]:
         """Yield what is known now, then every observation until the job ends."""
@@ -387,14 +387,7 @@ class Handle:
         it is over (the job goes on, and is still followed), or the `JobError` that the job ended with.
         """
         drive = await self._attach()
-        seconds = timeout if timeout is not None else drive.account.poll_policy.deadline(self.job.media)
-        if not await wait_for(self._client._clock, drive.ended, seconds):  # noqa: SLF001
-            note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""
-            raise JobTimeoutError(
-                f"job {self.id} on backend {self.job.backend!r} is {self.job.status} after {seconds:g} s{note}; it goes on: "
-                "wait again, or collect it later by its id",
-                job=self.job,
-            )
+        await self._scheduler.wait(drive, timeout)
         if drive.error is not None:
             raise drive.error
         if drive.job.result is None:
@@ -404,15 +397,15 @@ class Handle:
     async def cancel(self) -> None:
         """Ask the service to stop the job; raises `CancelUnsupportedError` where it has no way to."""
         drive = await self._attach()
-        await self._client._driver.cancel(drive)  # noqa: SLF001
+        await self._scheduler.cancel(drive)
 
     async def _attach(self) -> Drive:
         if self._drive is None:
-            self._drive = await self._client._driver.attach(self._job)  # noqa: SLF001
+            self._drive = await self._scheduler.attach(self._job)
         return self._drive
 
     async def _settled(self) -> None:
         """Wait until the job has ended, or for as long as such a job may take."""
         if self._drive is not None:
-            seconds = self._drive.account.poll_policy.deadline(self.job.media)
-            await wait_for(self._client._clock, self._drive.ended, seconds)  # noqa: SLF001
+            with suppress(JobTimeoutError):
+                await self._scheduler.wait(self._drive, None)

@@ -36,6 +36,8 @@ class Drive:
     queues: list[asyncio.Queue[Snapshot]] = attrs.field(factory=list)
     accepted: asyncio.Event = attrs.field(factory=asyncio.Event)
     ended: asyncio.Event = attrs.field(factory=asyncio.Event)
+    answered: asyncio.Event = attrs.field(factory=asyncio.Event)
+    """Set when what came of a POST is recorded."""
     stop: asyncio.Event = attrs.field(factory=asyncio.Event)
     """Set when a job that is still waiting to be sent is cancelled."""
 
@@ -52,6 +54,7 @@ class Drive:
     def end(self, error: GenbridgeError | None) -> None:
         """Nothing more will happen here; `error` is for those who wait for the result."""
         self.error = error
+        self.answered.set()
         self.accepted.set()
         self.ended.set()
         self.publish(attrs.evolve(self.snapshot, status=self.job.status))

@@ -22,7 +22,7 @@ from genbridge.catalogue import Model, Provider, did_you_mean, listed
 from genbridge.errors import GenbridgeError, PluginError, Problem, UnknownProviderError
 from genbridge.origins import base_url_problem
 from genbridge.types import Quote, Snapshot
-from genbridge.wire import Call
+from genbridge.wire import Call, Reply
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -48,6 +48,12 @@ _ANSWERS: dict[str, tuple[tuple[type, ...], str]] = {
     "quote": ((Quote, type(None)), "a Quote or None"),
 }
 """What each hook returns."""
+_REPLY: tuple[tuple[type, ...], str] = ((Reply, Snapshot), "a Reply")
+_OUTCOMES: dict[str, tuple[tuple[type, ...], str]] = {
+    "upload": ((str,), "a URL"),
+    "recover": ((Reply, Snapshot, type(None)), "a Reply or None"),
+}
+"""What each hook's exchange returns in the end, where it is not a reply."""
 _ITEMS: dict[str, type] = {"check": Problem, "catalogue": Model}
 """What is in the lists that hooks return; an iterator is one too, and `None` is an empty one."""
 _LONGEST = 300
@@ -95,6 +101,13 @@ class Plugin:
         if problem := _answer_problem(hook, answer):
             raise self._error(f"has a bug in its hook {hook!r}, which {problem}")
         return answer
+
+    def outcome(self, hook: str, value: object) -> Any:
+        """Return what an exchange of a hook has returned; raises `PluginError` when it is of another kind than the contract's."""
+        kinds, words = _OUTCOMES.get(hook, _REPLY)
+        if not isinstance(value, kinds):
+            raise self._error(f"the exchange of its hook {hook!r} returned {type(value).__name__}, not {words}")
+        return value
 
     @contextmanager
     def blame(self, hook: str) -> Iterator[None]:

@@ -21,6 +21,7 @@ from genbridge.errors import (
     BackendError,
     CancelUnsupportedError,
     GenbridgeError,
+    JobTimeoutError,
     JournalError,
     NotFoundError,
     RateLimitError,
@@ -29,7 +30,7 @@ from genbridge.errors import (
 from genbridge.journal import Attempt, Journal, Lease
 from genbridge.limits import Wait
 from genbridge.timing import Clock, wait_for
-from genbridge.types import Failure, Job, JobStatus, Request, Snapshot, Verdict
+from genbridge.types import Failure, Job, JobStatus, Snapshot, Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ _LOOK_UPS = (0.0, 2.0, 8.0)
 _PROOF_AGE = 120.0
 """Seconds after which "no such job" is believed: a look-up made sooner may have overtaken the POST."""
 _JOURNAL_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0)
-_CLOSING = 10.0
+_CLOSING = 95.0
 """Seconds that closing waits for the answer to a POST under way."""
 _LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 
@@ -66,7 +67,6 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._turns: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._submitting: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to drive."""
@@ -74,10 +74,11 @@ class Scheduler:
         self._spawn(self._beat())
 
     async def aclose(self) -> None:
-        """Stop driving; a POST under way is given a moment to be answered. Jobs go on at their services, and on record."""
-        if self._submitting:
-            await asyncio.wait(self._submitting, timeout=_CLOSING)
-        tasks = self._tasks | self._submitting
+        """Stop driving, once what was answered to a POST under way is recorded. Jobs go on at their services, and on record."""
+        deadline = self._clock.monotonic() + _CLOSING
+        for drive in [drive for drive in self._drives.values() if drive.job.status is JobStatus.SUBMITTING]:
+            await wait_for(self._clock, drive.answered, deadline - self._clock.monotonic())
+        tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -169,12 +170,13 @@ class Scheduler:
             if attempt is None:
                 return
             try:
-                snapshot = await self._post(drive, request)
+                snapshot = await account.submit(job, request)
             except GenbridgeError as error:
                 if isinstance(error, BackendError) and error.verdict is Verdict.UNKNOWN:
                     await self._doubt(drive, attempt, error)
                     return
                 await self._record(self._journal.refused, attempt)
+                drive.answered.set()
                 pause = _pause(error, tries)
                 if pause is None or pause > patience:
                     raise
@@ -183,17 +185,6 @@ class Scheduler:
             else:
                 await self._accept(drive, attempt, snapshot)
                 return
-
-    async def _post(self, drive: Drive, request: Request) -> Snapshot:
-        """Make the paid call in a task of its own, which closing waits for."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._submitting.add(task)
-        try:
-            return await drive.account.submit(drive.job, request)
-        finally:
-            if task is not None:
-                self._submitting.discard(task)
 
     async def _admit(self, drive: Drive) -> Attempt | None:
         """Wait until the limits allow a submit and record the intent; `None` when the job was stopped or taken over meanwhile."""
@@ -214,6 +205,7 @@ class Scheduler:
         if attempt is None:
             self._lose(drive)
             return
+        drive.answered.clear()
         drive.job = attrs.evolve(drive.job, status=JobStatus.SUBMITTING)
         drive.publish(Snapshot(status=JobStatus.SUBMITTING))
 
@@ -237,6 +229,7 @@ class Scheduler:
         drive.started = drive.recorded = self._clock.monotonic()
         if await self._record(self._journal.submitted, attempt, job) is False:
             _log.warning("job %s was resolved by somebody else; the service's id of this submit is %s", job.id, job.provider_id)
+        drive.answered.set()
         drive.accepted.set()
         await self._observe(drive, snapshot)
 
@@ -258,6 +251,7 @@ class Scheduler:
             failure = Failure(message="the program ended while the request was under way")
             drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=failure)
         await self._record(self._journal.unknown, lease, drive.job)
+        drive.answered.set()
         if lease.attempt is not None and drive.account.plugin.supports("recover"):
             for pause in _LOOK_UPS:
                 await self._clock.sleep(pause)
@@ -391,6 +385,19 @@ class Scheduler:
         """Return how long the job usually takes, in seconds, as far as anybody says."""
         return drive.expected or drive.account.usual(drive.job.provider_model)
 
+    async def wait(self, drive: Drive, seconds: float | None) -> None:
+        """Wait until a job has ended, for some seconds or as long as such a job may take; raises `JobTimeoutError`."""
+        if seconds is None:
+            seconds = drive.account.poll_policy.deadline(drive.job.media)
+        if await wait_for(self._clock, drive.ended, seconds):
+            return
+        note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""
+        raise JobTimeoutError(
+            f"job {drive.job.id} on backend {drive.job.backend!r} is {drive.job.status} after {seconds:g} s{note}; it goes on: "
+            "wait again, or collect it later by its id",
+            job=drive.job,
+        )
+
     # The end.
 
     async def _finish(self, drive: Drive, snapshot: Snapshot) -> None:
@@ -429,6 +436,7 @@ class Scheduler:
             await self._give_up(drive, error)
         except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
             _log.exception("job %s: a bug in genbridge", drive.job.id)
+            self._drives.pop(drive.job.id, None)
             drive.end(GenbridgeError(f"job {drive.job.id}: a bug in genbridge ({type(error).__name__}); the job is on record"))
 
     async def _give_up(self, drive: Drive, error: GenbridgeError) -> None:

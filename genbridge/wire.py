@@ -24,6 +24,9 @@ Exchange: TypeAlias = Generator["Call", "Reply", T]
 """A hook that needs several calls: `reply = yield Call.get(...)`, and its value is returned."""
 
 
+_FREE = frozenset({"GET", "HEAD", "OPTIONS", "PUT"})
+
+
 def _lower_keys(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
@@ -79,6 +82,11 @@ class Call:
         """Describe a `PUT` of bytes, which is safe to repeat."""
         headers = {**(headers or {}), "content-type": content_type}
         return cls(method="PUT", url=url, headers=headers, body=body, repeatable=True, timeout=timeout)
+
+    @property
+    def free(self) -> bool:
+        """Whether it is of a kind that never pays for anything."""
+        return self.method in _FREE
 
     @property
     def path(self) -> str:
@@ -161,6 +169,12 @@ def _http_date(value: str) -> float | None:
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def as_exchange(step: Any) -> Exchange[Any]:
+    """Make an exchange of whatever a hook returned: of a call, of an exchange (which may end with a last call), or of a value."""
+    outcome = (yield from step) if isinstance(step, Generator) else step
+    return (yield outcome) if isinstance(outcome, Call) else outcome
 
 
 class Fields:

@@ -91,10 +91,12 @@ class SqliteJournal:
         """Let go of all leases and close the file."""
         if self._thread is None:
             return
-        await self._do(lambda db: db.execute("delete from drivers where owner = ?", (self.owner,)))
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-        self._thread = None
+        try:
+            await self._do(lambda db: db.execute("delete from drivers where owner = ?", (self.owner,)))
+        finally:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
 
     async def add(self, job: Job, caps: Caps) -> Lease:
         """Record a new job with its reservation and take its lease."""
