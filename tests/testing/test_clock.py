@@ -107,14 +107,19 @@ async def test_the_clock_does_not_move_while_work_goes_on() -> None:
 
 
 async def test_what_happens_in_a_thread_is_waited_for() -> None:
-    """As long as `quiet` says, where somebody sleeps meanwhile, and else as long as it takes."""
+    """As long as `quiet` says, though somebody sleeps meanwhile."""
     clock = FakeClock(quiet=30.0)
     watchdog = asyncio.ensure_future(clock.sleep(60.0))
     assert "done" == await clock.run(asyncio.to_thread("done".strip))
     assert (0.0, False) == (clock.elapsed, watchdog.done())
     watchdog.cancel()
-    clock.quiet = 0.0
-    assert "done" == await clock.run(asyncio.to_thread("done".strip))
+
+
+async def test_what_nobody_sleeps_for_is_waited_for() -> None:
+    """There is nothing to jump to; here it is the loop's own timer that ends it."""
+    clock, event = FakeClock(), asyncio.Event()
+    asyncio.get_running_loop().call_later(0.01, event.set)
+    assert await clock.run(event.wait())
     assert 0.0 == clock.elapsed
 
 
