@@ -16,7 +16,7 @@ from typing import Any
 import click
 import pytest
 
-from genbridge import BudgetError, ImageRequest, Model, Quote, ReferenceRule, plugins
+from genbridge import BudgetError, ImageRequest, Model, Quote, ReferenceRule, Verdict, plugins
 from genbridge.catalogue import FIELDS, Choice, Domain, Range, Text, listed
 from genbridge.cli import app
 from genbridge.cli.backends import Row
@@ -230,3 +230,15 @@ def test_the_json_page_has_every_field(name: str) -> None:
     page = (REFERENCE / "json.md").read_text(encoding="utf-8")
     section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     assert sorted(forms()[name]) == sorted(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE))
+
+
+# Statuses.
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_page_on_failed_submits_has_the_statuses_of_a_refusal(provider: str) -> None:
+    """What the explanation calls a refusal is one to every built-in provider, and no other status is."""
+    page = (REFERENCE.parent / "explanation" / "failed-submits.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| HTTP ([\d, ]+\d) \| `(\w+)` \|$", page, flags=re.MULTILINE)
+    assert [Verdict.REFUSED] == [Verdict[verdict] for _, verdict in lines]
+    assert plugins.load(provider).provider.refusals == set(map(int, lines[0][0].split(", ")))
