@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -113,14 +113,25 @@ class Account:
     def _problems(self, request: Request, model: Model) -> list[Problem]:
         problems = check(request, model)
         problems += references.problems(request, model, base_url=self.backend.base_url)
-        if not problems and self.plugin.supports("check"):
-            problems += self.plugin.call("check", backend=self.backend, request=request, model=model) or ()
+        problems += self._own_problems(request, model, wrong=bool(problems))
         if not problems and not self.plugin.supports("upload"):
             problems += [
                 Problem(f"references[{index}]", f"backend {self.name!r} cannot take local files; give a public URL")
                 for index, reference in enumerate(request.references)
                 if not isinstance(reference.source, str)
             ]
+        return list(dict.fromkeys(problems))
+
+    def _own_problems(self, request: Request, model: Model, *, wrong: bool) -> Sequence[Problem]:
+        """Return what the plugin finds wrong; it may trip over a request that is known to be wrong."""
+        if not self.plugin.supports("check"):
+            return ()
+        try:
+            problems: tuple[Problem, ...] = self.plugin.call("check", backend=self.backend, request=request, model=model)
+        except PluginError:
+            if not wrong:
+                raise
+            return ()
         return problems
 
     def _quote(self, request: Request, model: Model) -> Quote:
@@ -154,7 +165,7 @@ class Account:
 
         `request` is the job's with its references uploaded.
         """
-        paid = _PaidCalls(self._send, self._send_patiently, self._clock)
+        paid = _PaidCalls(self._send, self._send_patiently, self._clock, self.provider.refusals)
         try:
             request = attrs.evolve(request, model=job.provider_model)
             snapshot = self._read(job, await self._perform("submit", paid.send, request=request, key=job.key))
@@ -164,7 +175,7 @@ class Account:
             if not paid.left:
                 raise
             raise self._judged(TransportError(f"a bug in genbridge: {type(error).__name__}"), paid) from error
-        if snapshot.provider_id is None and snapshot.status is not JobStatus.FAILED:
+        if not snapshot.provider_id and snapshot.status is not JobStatus.FAILED:
             raise TransportError("the answer to the submit names no job", backend=self.name, verdict=Verdict.UNKNOWN)
         return snapshot
 
@@ -184,14 +195,14 @@ class Account:
         """Return what is known after a submit failed.
 
         An answer is a refusal by its status, or, under a status of success, by being of a known kind: that of an error which
-        nobody can name may come from a crash after the job was made.
+        nobody can name may come from a crash after the job was made. What was asked after a success cannot make it a refusal.
         """
         if not paid.left:
             return Verdict.NOT_SENT if isinstance(error, TransportError) else Verdict.REFUSED
         if paid.in_doubt or paid.answer is None or not isinstance(error, ServiceError):
             return Verdict.UNKNOWN
         named = type(error) is not ServiceError and error.verdict is not Verdict.UNKNOWN
-        refused = named if paid.answer.ok else paid.answer.status in self.provider.refusals
+        refused = named and paid.last if paid.answer.ok else paid.answer.status in self.provider.refusals
         return Verdict.REFUSED if refused else Verdict.UNKNOWN
 
     # Afterwards.
@@ -263,20 +274,33 @@ class Account:
 
 
 class _PaidCalls:
-    """The calls of one submit: whether any that may cost money has left or is in doubt, and the last answer to one."""
+    """The calls of one submit.
 
-    def __init__(self, send: Send, send_patiently: Send, clock: Clock) -> None:
+    `left` says whether any that may cost money has left, and `in_doubt` whether one may have started something that no later answer
+    takes back. `answer` is the last answer to one, and `last` whether nothing was asked after it.
+    """
+
+    def __init__(self, send: Send, send_patiently: Send, clock: Clock, refusals: frozenset[int]) -> None:
         self._send = send
         self._send_patiently = send_patiently
         self._clock = clock
+        self._refusals = refusals
+        self._begun: list[Call] = []
         self.left = False
         self.in_doubt = False
         self.answer: Reply | None = None
+        self.last = False
 
     async def send(self, call: Call) -> Reply:
         """Make one call. One that may cost money is repeated only where its plugin says that the service honours its key."""
         if call.free:
+            self.last = False
             return await self._send_patiently(call)
+        if call in self._begun:
+            raise PluginError(
+                "the plugin makes its paid call again though it was not refused, which would pay twice; it was not sent"
+            )
+        self.in_doubt = self.in_doubt or bool(self._begun)
         return await _repeated(partial(self._once, call), self._clock, again=call.repeatable, good=lambda _: True)
 
     async def _once(self, call: Call) -> Reply:
@@ -289,7 +313,9 @@ class _PaidCalls:
             if not isinstance(error, TransportError) or error.verdict is Verdict.NOT_SENT:
                 self.left, self.in_doubt = before
             raise
-        self.in_doubt = before[1]
+        self.in_doubt, self.last = before[1], True
+        if not call.repeatable and self.answer.status not in self._refusals:
+            self._begun.append(call)
         return self.answer
 
 
