@@ -3,7 +3,7 @@
 GenbridgeError
 ├── ConfigError                 every mistake at once, with its place       .problems
 ├── JournalError                the record of jobs cannot be used
-├── PluginError                 a provider package cannot be used           .package
+├── PluginError                 a provider package cannot be used           .package .problems
 │   └── UnknownProviderError
 ├── RequestError                invalid before anything was sent            .problems
 │   └── BudgetError             it would exceed a cap                       .quote
@@ -93,11 +93,12 @@ class JournalError(GenbridgeError):
 
 
 class PluginError(GenbridgeError):
-    """A provider's package cannot be used; `package` names it."""
+    """A provider's package cannot be used; `package` names it. The message has all `problems`, each with the hook it is about."""
 
-    def __init__(self, message: str, *, package: str | None = None) -> None:
+    def __init__(self, message: str, *, package: str | None = None, problems: Iterable[Problem] = ()) -> None:
         super().__init__(message)
         self.package = package
+        self.problems = tuple(problems)
 
 
 class UnknownProviderError(PluginError):
@@ -161,6 +162,11 @@ class ServiceError(BackendError):
         self.retry_after = retry_after
 
     @staticmethod
+    def kind_of(status: int) -> type[ServiceError]:
+        """Return the kind of error that an HTTP status stands for; `ServiceError` itself when it stands for none."""
+        return _BY_STATUS.get(status, ServiceError)
+
+    @staticmethod
     def for_status(
         status: int,
         message: str,
@@ -169,8 +175,8 @@ class ServiceError(BackendError):
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> ServiceError:
-        """Return the kind of error that an HTTP status stands for."""
-        kind = _BY_STATUS.get(status, ServiceError)
+        """Return an error of the kind that an HTTP status stands for."""
+        kind = ServiceError.kind_of(status)
         return kind(message, status=status, code=code, request_id=request_id, retry_after=retry_after)
 
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
-from genbridge.errors import TransportError
+from genbridge.errors import ServiceError, TransportError
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ Exchange: TypeAlias = Generator["Call", "Reply", T]
 """A hook that needs several calls: `reply = yield Call.get(...)`, and its value is returned."""
 
 
-_FREE = frozenset({"GET", "HEAD", "OPTIONS", "PUT"})
+_FREE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def _lower_keys(headers: Mapping[str, str]) -> dict[str, str]:
@@ -85,8 +85,8 @@ class Call:
 
     @property
     def free(self) -> bool:
-        """Whether it is of a kind that never pays for anything."""
-        return self.method in _FREE
+        """Whether it is of a kind that never pays for anything; a `PUT` is of a file, as a `PUT` of JSON may make a job."""
+        return self.method in _FREE or (self.method == "PUT" and self.json is None)
 
     @property
     def path(self) -> str:
@@ -154,6 +154,36 @@ class Reply:
             raise TransportError(f"the answer (HTTP {self.status}) is JSON, but not an object")
         return Fields(document)
 
+    def document(self) -> Fields:
+        """Return the JSON object in the body; empty when it is something else, as that of an error may be."""
+        try:
+            return self.fields()
+        except TransportError:
+            return Fields(None)
+
+    def refusal(
+        self,
+        message: str | None,
+        *,
+        kind: type[ServiceError] | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> ServiceError:
+        """Return the error that this reply is: of a `kind`, or else of the one that its status stands for.
+
+        What the service says is made fit to be shown, as by `Fields.words`; when it says nothing, the message names the status.
+        What is not given of `request_id` and `retry_after` (seconds) is taken from the headers. Of a submit, an error under a
+        status of success counts as a refusal only when it has a kind: otherwise the job may exist.
+        """
+        return (kind or ServiceError.kind_of(self.status))(
+            _shown(message) or f"it answered HTTP {self.status} without a reason that can be read",
+            status=self.status,
+            code=_shown(code),
+            request_id=_shown(request_id or self.headers.get("x-request-id")),
+            retry_after=self.retry_after if retry_after is None else retry_after,
+        )
+
 
 def _is_text(value: str) -> bool:
     """Whether a string has anything in it, and nothing that UTF-8 cannot carry (JSON can hold half a character)."""
@@ -161,6 +191,19 @@ def _is_text(value: str) -> bool:
 
 
 _HALVES = re.compile("[\ud800-\udfff]")
+
+
+def _shown(text: str | None) -> str | None:
+    """Return a service's words as one line, not too long, without what a terminal would obey. A page of HTML has none."""
+    if text is None or _PAGE.search(text):
+        return None
+    plain = "".join(character if character.isprintable() else " " for character in _ESCAPE.sub("", text))
+    return " ".join(plain.split())[:_LONGEST].rstrip() or None
+
+
+_LONGEST = 300
+_PAGE = re.compile(r"<(!doctype|html|head|body)\b|</[a-z][a-z0-9]*\s*>", re.IGNORECASE)
+_ESCAPE = re.compile(r"(\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)?|\x1b[@-_]")
 
 
 def _http_date(value: str) -> float | None:
@@ -198,6 +241,17 @@ class Fields:
             if isinstance(value, str) and _is_text(value):
                 return value
         return None
+
+    def words(self, *names: str) -> str | None:
+        """Return the first text among the named fields that can be shown to people.
+
+        It is one line of at most 300 characters, without control characters and the escape sequences of terminals. HTML is no text.
+        """
+        return next((words for name in names if (words := _shown(self.text(name)))), None)
+
+    def reason(self) -> str | None:
+        """Return the words of an error, from where most services put them: `error.message`, `error` or `message`."""
+        return self.item("error").words("message") or self.words("error", "message")
 
     def number(self, *names: str) -> float | None:
         """Return the first finite number among the named fields."""

@@ -177,6 +177,7 @@ def test_a_backends_error_names_it() -> None:
 )
 def test_a_status_stands_for_a_kind_of_error(status: int, kind: type[ServiceError]) -> None:
     """With what the service said."""
+    assert kind is ServiceError.kind_of(status)
     error = ServiceError.for_status(status, "no", code="c", request_id="r", retry_after=7.0)
     assert (kind, "no", status, "c", "r", 7.0) == (
         type(error),

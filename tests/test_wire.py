@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genbridge.errors import TransportError
+from genbridge.errors import ContentPolicyError, NotFoundError, RateLimitError, ServiceError, TransportError
 from genbridge.wire import Call, Fields, Reply
 
 JSON = st.recursive(
@@ -137,6 +137,109 @@ def test_any_body_is_an_object_or_a_transport_error(body: bytes) -> None:
     except TransportError:
         return
     assert isinstance(fields, Fields)
+
+
+@given(body=st.binary())
+def test_the_document_of_any_body_is_an_object(body: bytes) -> None:
+    """An empty one when that is not what came."""
+    assert isinstance(Reply(status=500, body=body).document(), Fields)
+
+
+def test_the_document_of_a_page_is_empty() -> None:
+    """And so is that of a list."""
+    assert [False, False, True] == [
+        bool(reply.document()) for reply in (Reply(status=502, body=b"<html>"), Reply.of([{"a": 1}]), Reply.of({"a": 1}))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "expected"),
+    [
+        (404, None, NotFoundError),
+        (418, None, ServiceError),
+        (200, None, ServiceError),
+        (200, RateLimitError, RateLimitError),
+        (400, ContentPolicyError, ContentPolicyError),
+    ],
+)
+def test_a_refusal_is_of_its_kind_or_that_of_the_status(
+    status: int, kind: type[ServiceError] | None, expected: type[ServiceError]
+) -> None:
+    """An error under a status of success is of none by itself."""
+    error = Reply(status=status).refusal("no", kind=kind)
+    assert (expected, "no", status, None, None, None) == (
+        type(error),
+        error.message,
+        error.status,
+        error.code,
+        error.request_id,
+        error.retry_after,
+    )
+
+
+def test_a_refusal_carries_what_helps_to_go_on() -> None:
+    """What is given counts before what the headers say."""
+    reply = Reply(status=429, headers={"Retry-After": "7", "X-Request-Id": "r-1"})
+    first, second = reply.refusal("no", code="slow"), reply.refusal("no", request_id="r-2", retry_after=0.0)
+    assert ("slow", "r-1", 7.0) == (first.code, first.request_id, first.retry_after)
+    assert (None, "r-2", 0.0) == (second.code, second.request_id, second.retry_after)
+
+
+SAID = [
+    (None, None),
+    ("", None),
+    (" \n\t ", None),
+    ("too  big,\n by\tfar ", "too big, by far"),
+    ("x" * 5000, "x" * 300),
+    ("x" * 299 + " y", "x" * 299),
+    ("\x1b[1;31mno\x1b[0m \x9b2Jway", "no way"),
+    ("\x1b]0;title\x07no\x1b]8;;https://e.com\x1b\\ way\x1bM", "no way"),
+    ("no\x00\x07\u202eyaw \ud83d", "no yaw"),
+    ("<!DOCTYPE html><p>no", None),
+    (" <HTML lang=en>no", None),
+    ("502 <b>bad</b> gateway", None),
+    ("it must be <width>x<height>, and 1 < 2", "it must be <width>x<height>, and 1 < 2"),
+    ("größer als 画像 🦊", "größer als 画像 🦊"),
+]
+"""What a service says, and what is shown of it."""
+
+
+@pytest.mark.parametrize(("text", "expected"), SAID)
+def test_a_refusal_says_what_can_be_shown(text: str | None, expected: str | None) -> None:
+    """One line for people; where there is none, the status is said. A code and an id are treated alike."""
+    error = Reply(status=400).refusal(text, code=text, request_id=text)
+    assert (expected or "it answered HTTP 400 without a reason that can be read") == error.message
+    assert (expected, expected) == (error.code, error.request_id)
+
+
+@given(text=st.text())
+def test_words_are_a_line_whatever_the_text(text: str) -> None:
+    """Once shown, they stay as they are."""
+    words = Fields({"a": text}).words("a")
+    assert words is None or (words.isprintable() and len(words) <= 300)
+    assert words == Fields({"a": words}).words("a")
+
+
+def test_the_first_field_with_words_counts() -> None:
+    """A page and a blank have none; a number has."""
+    assert "7" == Fields({"a": " ", "b": "<html>", "c": [1], "d": 7, "e": "x"}).words("a", "b", "c", "d", "e")
+    assert Fields({"a": " "}).words("a", "z") is None
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"error": {"message": "no"}, "message": "other"}, "no"),
+        ({"error": "no", "message": "other"}, "no"),
+        ({"error": {}, "message": "no"}, "no"),
+        ({"message": "no"}, "no"),
+        ({"error": {"message": "<html>"}}, None),
+        ({}, None),
+    ],
+)
+def test_the_reason_of_an_error_is_found_where_services_put_it(document: dict[str, Any], expected: str | None) -> None:
+    """In `error.message`, `error` or `message`."""
+    assert expected == Fields(document).reason()
 
 
 @given(document=JSON)

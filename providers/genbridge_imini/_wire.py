@@ -33,7 +33,6 @@ from genbridge import (
     ServiceError,
     Snapshot,
     TransportError,
-    Verdict,
     VideoRequest,
 )
 from genbridge_imini._models import ALWAYS_SENT, MOTION_CONTROL, PROVIDER
@@ -81,7 +80,6 @@ _KINDS_BY_CODE: dict[str, type[ServiceError]] = {
 }
 _FLAGGED = r"flagged|polic(y|ies)|disallowed|moderat|sensitive|unsafe|safety|prohibited|nsfw"
 _UNPAID = r"credit|balance|quota|exhausted"
-_LONGEST_MESSAGE = 300
 
 
 # Requests.
@@ -164,10 +162,10 @@ def data_uri(file: File) -> str:
 def snapshot(job: Job, reply: Reply) -> Snapshot:
     """Read the reply to a submit, which has no status, or to a poll. A failed task is a 200 with an `error`."""
     if not reply.ok:
-        raise _error(reply, _document(reply), job)
+        raise _refusal(reply)
     document = reply.fields()
-    if _envelope(document) and not ("task_id" in document or (job.provider_id and "status" in document)):
-        raise _error(reply, document, job)
+    if _is_error(document) and not ("task_id" in document or (job.provider_id and "status" in document)):
+        raise _refusal(reply)
     known = job.provider_id or document.text("task_id")
     if known is None:
         raise TransportError("the answer to the submit has no task_id; look at the account before sending it again")
@@ -175,12 +173,12 @@ def snapshot(job: Job, reply: Reply) -> Snapshot:
 
 
 def _observe(job: Job, known: str, document: Fields) -> Snapshot:
-    word = document.text("status")
+    word = document.words("status")
     if word is None and job.provider_id is not None:
         raise TransportError(f"the answer says nothing about the status of task {known!r}")
-    status = JobStatus.QUEUED if word is None else _STATUSES.get(word.strip().lower())
+    status = JobStatus.QUEUED if word is None else _STATUSES.get(word.lower())
     if status is None:
-        return Snapshot(status=JobStatus.RUNNING, provider_id=known, note=f"the status {_short(word or '')!r} is not documented")
+        return Snapshot(status=JobStatus.RUNNING, provider_id=known, note=f"the status {word!r} is not documented")
     assets = tuple(_assets(document))
     if status is JobStatus.SUCCEEDED and not any(asset.role is AssetRole.OUTPUT for asset in assets):
         return Snapshot(status=JobStatus.RUNNING, provider_id=known, note="it is done, but its files have no URL yet")
@@ -222,54 +220,34 @@ def _url(text: str | None) -> str | None:
 
 
 def _failure(document: Fields) -> Failure:
-    error = _envelope(document)
-    return Failure(message=_message(document) or "the service gives no reason", code=error.text("code"))
+    code = document.item("error").words("code")
+    return Failure(message=document.reason() or "the service gives no reason", code=code)
 
 
 # Errors.
 
 
-def _document(reply: Reply) -> Fields:
-    try:
-        return Fields(reply.json())
-    except TransportError:
-        return Fields(None)
+def _is_error(document: Fields) -> bool:
+    return bool(document.item("error") or document.text("error"))
 
 
-def _envelope(document: Fields) -> Fields:
-    text = document.text("error")
-    return document.item("error") if text is None else Fields({"message": text})
-
-
-def _message(document: Fields) -> str | None:
-    text = _envelope(document).text("message") or document.text("message")
-    return _short(text) if text else None
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:_LONGEST_MESSAGE]
-
-
-def _error(reply: Reply, document: Fields, job: Job) -> ServiceError:
-    envelope = _envelope(document)
+def _refusal(reply: Reply) -> ServiceError:
+    document = reply.document()
+    error, message = document.item("error"), document.reason()
     # An error in a 2xx says its status itself.
-    status = (envelope.whole("status") or reply.status) if reply.ok else reply.status
-    code = envelope.text("code")
-    message = _message(document) or f"it answered HTTP {reply.status} without a reason that can be read"
-    kind = _kind(status, code, message)
-    return kind(
+    status = (error.whole("status") or reply.status) if reply.ok else reply.status
+    code = error.text("code")
+    return reply.refusal(
         message,
-        status=reply.status,
+        kind=_kind(status, code, message or ""),
         code=code,
-        request_id=envelope.text("request_id") or document.text("request_id") or reply.headers.get("x-request-id"),
-        retry_after=reply.retry_after,
-        verdict=_verdict(reply, job, kind),
+        request_id=error.text("request_id") or document.text("request_id"),
     )
 
 
 def _kind(status: int, code: str | None, message: str) -> type[ServiceError]:
     """Return the kind of an error. A 5xx is never a refusal, whatever its code: it may come after the task was made."""
-    by_status = type(ServiceError.for_status(status, message))
+    by_status = ServiceError.kind_of(status)
     if status >= 500:
         return by_status
     kind = _KINDS_BY_CODE.get(code or "", by_status)
@@ -279,10 +257,3 @@ def _kind(status: int, code: str | None, message: str) -> type[ServiceError]:
     if status == 403 and kind is by_status and re.search(_UNPAID, message, re.IGNORECASE):
         return InsufficientCreditsError
     return kind
-
-
-def _verdict(reply: Reply, job: Job, kind: type[ServiceError]) -> Verdict | None:
-    """Say what an error in a 2xx body means for a submit: a refusal only when its kind is known."""
-    if not reply.ok or job.provider_id is not None:
-        return None
-    return Verdict.UNKNOWN if kind is ServiceError else Verdict.REFUSED

@@ -33,7 +33,6 @@ from genbridge import (
     ServiceError,
     Snapshot,
     TransportError,
-    Verdict,
 )
 
 _STATUSES = {
@@ -46,8 +45,6 @@ _INTERVAL = 3.0
 """The documented time between two polls, in seconds."""
 _UNWATCHED = 30.0
 """The time between two polls of a job that the service itself no longer watches."""
-_LONGEST_MESSAGE = 300
-_NO_REASON = "the service gives no reason"
 
 # In the service's one list of images a first frame is the first and a last frame the second.
 _ORDER = (ReferenceRole.FIRST_FRAME, ReferenceRole.LAST_FRAME, ReferenceRole.ASSET, ReferenceRole.STYLE)
@@ -142,14 +139,14 @@ def places(reply: Reply) -> tuple[str, str]:
     target, public = document.text("presignedUrl"), document.text("publicUrl")
     if target is not None and public is not None and document.flag("success") is not False:
         return target, public
-    if document.flag("success") is False or "error" in document:
+    if _is_error(document):
         raise error(reply)
     raise TransportError("the answer to the upload has no address to send the file to; try again later or give a public URL")
 
 
 def absent(reply: Reply) -> bool:
     """Whether the look-up of a request proves that there is none. Only the service's own words do; any other 404 proves nothing."""
-    document = _document(reply)
+    document = reply.document()
     return reply.status == 404 and document.flag("success") is False and document.text("code") == "request_not_found"
 
 
@@ -159,23 +156,21 @@ def snapshot(job: Job, reply: Reply) -> Snapshot:
         raise error(reply)
     document = reply.fields()
     known = job.provider_id or document.text("generationId", "jobId")
-    if known is None:
-        raise _unidentified(reply, document)
-    word = document.text("status")
-    if word is not None:
+    word = document.words("status")
+    if known is not None and word is not None:
         return _observe(job, known, word, reply, document)
-    if document.flag("success") is False or "error" in document:
+    if _is_error(document):
         raise error(reply)
+    if known is None:
+        raise TransportError("the answer to the submit does not name the job; look at the account before sending it again")
     if job.provider_id is not None:
         raise TransportError("the answer says nothing about the job's status")
     # The page: the first status is always "processing".
     return _observe(job, known, "processing", reply, document)
 
 
-def _unidentified(reply: Reply, document: Fields) -> ServiceError | TransportError:
-    if document.flag("success") is False or "error" in document:
-        return error(reply)
-    return TransportError("the answer to the submit does not name the job; look at the account before sending it again")
+def _is_error(document: Fields) -> bool:
+    return document.flag("success") is False or "error" in document
 
 
 def _observe(job: Job, known: str, word: str, reply: Reply, document: Fields) -> Snapshot:
@@ -185,7 +180,7 @@ def _observe(job: Job, known: str, word: str, reply: Reply, document: Fields) ->
         return _ended(known, status, document, assets=assets)
     if status is JobStatus.FAILED:
         return _ended(known, status, document, failure=_failure(document))
-    note = None if status in (JobStatus.QUEUED, JobStatus.RUNNING) else f"the status {_clean(word)!r} is not documented"
+    note = None if status in (JobStatus.QUEUED, JobStatus.RUNNING) else f"the status {word!r} is not documented"
     if status is JobStatus.SUCCEEDED:
         # It may be done a little before its address is there.
         note = "the service says that it is done, but names no file yet"
@@ -195,7 +190,7 @@ def _observe(job: Job, known: str, word: str, reply: Reply, document: Fields) ->
 def _ended(
     known: str, status: JobStatus, document: Fields, *, assets: tuple[Asset, ...] = (), failure: Failure | None = None
 ) -> Snapshot:
-    word = document.text("creditsStatus")
+    word = document.words("creditsStatus")
     # The page: "When a generation fails, credits are automatically refunded." A newer service says so in this field as well.
     refunded = failure is not None and word in (None, "refunded")
     doubt = failure is not None and not refunded
@@ -208,7 +203,7 @@ def _ended(
         refunded=refunded,
         balance=_balance(document),
         aspect_ratio=document.text("aspectRatio"),
-        note=f"the credits of the failed job are {_clean(word or '')!r}, not refunded" if doubt else None,
+        note=f"the credits of the failed job are {word!r}, not refunded" if doubt else None,
     )
 
 
@@ -276,8 +271,8 @@ def _balance(document: Fields) -> float | None:
 
 
 def _failure(document: Fields) -> Failure:
-    code = document.text("failureCode", "code") or document.item("error").text("code")
-    return Failure(message=_reason(document) or _NO_REASON, code=None if code is None else _clean(code))
+    code = document.words("failureCode", "code") or document.item("error").words("code")
+    return Failure(message=_reason(document) or "the service gives no reason", code=code)
 
 
 # Refusals.
@@ -285,19 +280,15 @@ def _failure(document: Fields) -> Failure:
 
 def error(reply: Reply) -> ServiceError:
     """Return the error that a reply is, whatever its HTTP status."""
-    document = _document(reply)
+    document = reply.document()
     reason = _reason(document)
     code = document.text("code", "failureCode") or document.item("error").text("code")
-    kind = _CODES.get(code or "") or _kind(reply, reason or "")
-    made = kind or type(ServiceError.for_status(reply.status, ""))
-    asked = document.number("retryAfterSeconds")
-    return made(
-        _message(reply, reason, document),
-        status=reply.status,
-        code=None if code is None else _clean(code),
+    return reply.refusal(
+        _message(reason, document),
+        kind=_CODES.get(code or "") or _kind(reply, reason or ""),
+        code=code,
         request_id=reply.headers.get("x-request-id") or document.text("requestId"),
-        retry_after=reply.retry_after if reply.retry_after is not None else asked if asked is not None and asked >= 0 else None,
-        verdict=_verdict(reply, kind),
+        retry_after=_retry_after(reply, document),
     )
 
 
@@ -307,35 +298,19 @@ def _kind(reply: Reply, reason: str) -> type[ServiceError] | None:
     return next((kind for pattern, kind in _WORDS if re.search(pattern, reason, re.IGNORECASE)), None)
 
 
-def _verdict(reply: Reply, kind: type[ServiceError] | None) -> Verdict | None:
-    """Say what an error in a 2xx body means for a submit: only words that are known for a refusal count as one."""
-    if not reply.ok:
-        return None
-    return Verdict.UNKNOWN if kind is None else Verdict.REFUSED
-
-
-def _message(reply: Reply, reason: str | None, document: Fields) -> str:
+def _message(reason: str | None, document: Fields) -> str | None:
     needed, left = document.number("required"), document.number("available")
-    if reason is None:
-        reason = f"it answered HTTP {reply.status} without a reason that can be read"
-    if needed is None or left is None:
+    if reason is None or needed is None or left is None:
         return reason
     return f"{reason} ({needed:g} credits are needed, {left:g} are available)"
 
 
-def _document(reply: Reply) -> Fields:
-    try:
-        return Fields(reply.json())
-    except TransportError:
-        return Fields(None)
-
-
 def _reason(document: Fields) -> str | None:
-    given = document.item("error").text("message") or document.text("error", "message")
-    return None if given is None else _clean(given)
+    """Return the service's words, without a key that they may repeat."""
+    given = document.reason()
+    return None if given is None else re.sub(r"meigen_sk_\w+", "meigen_sk_…", given)
 
 
-def _clean(text: str) -> str:
-    """Return the service's words on one line, not too long, and without a key that it may repeat."""
-    line = " ".join(text.split())[:_LONGEST_MESSAGE]
-    return re.sub(r"meigen_sk_\w+", "meigen_sk_…", line)
+def _retry_after(reply: Reply, document: Fields) -> float | None:
+    asked = document.number("retryAfterSeconds")
+    return asked if reply.retry_after is None and asked is not None and asked >= 0 else reply.retry_after

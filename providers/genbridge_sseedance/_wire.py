@@ -29,7 +29,6 @@ from genbridge import (
     ServiceError,
     Snapshot,
     TransportError,
-    Verdict,
 )
 from genbridge_sseedance._models import COMMON_SIZES, PRESETS
 
@@ -43,7 +42,6 @@ _STATUSES = {
 }
 _URLS = {"imageUrls": Media.IMAGE, "videoUrls": Media.VIDEO, "audioUrls": Media.AUDIO}
 _FINE = (None, "0", "200")
-_LONGEST_MESSAGE = 300
 _THINGS = r"param|request|argument|input|model|prompt|size|resolution|provider|n\b"
 
 # In this order: a message may have the words of several, and the first that fits is meant.
@@ -90,11 +88,11 @@ def _size(request: ImageRequest) -> dict[str, Any]:
 def snapshot(job: Job, reply: Reply) -> Snapshot:
     """Read the reply to a submit (`data` is an array) or to a poll (`data` is an object)."""
     if not reply.ok:
-        raise _error(reply, _document(reply), job)
+        raise _refusal(reply)
     document = reply.fields()
     tasks = _tasks(document)
     if not any("id" in task for task in tasks) and _is_error(document):
-        raise _error(reply, document, job)
+        raise _refusal(reply)
     return _observe(job, document, tasks)
 
 
@@ -104,10 +102,10 @@ def _tasks(document: Fields) -> tuple[Fields, ...]:
 
 
 def _observe(job: Job, document: Fields, tasks: tuple[Fields, ...]) -> Snapshot:
-    known = job.provider_id or _first("id", document, *tasks)
+    known = job.provider_id or next(filter(None, (place.text("id") for place in (document, *tasks))), None)
     if known is None:
         raise TransportError("the answer to the submit has no task id; look at the account before sending it again")
-    word = _first("status", *tasks, document)
+    word = _words("status", *tasks, document)
     if word is None and job.provider_id is not None:
         raise TransportError(f"the answer says nothing about the status of task {known!r}")
     status = JobStatus.QUEUED if word is None else _STATUSES.get(word.lower())
@@ -120,8 +118,8 @@ def _observe(job: Job, document: Fields, tasks: tuple[Fields, ...]) -> Snapshot:
     return Snapshot(status=status, provider_id=known, assets=assets, failure=failure)
 
 
-def _first(name: str, *documents: Fields) -> str | None:
-    return next((text for document in documents if (text := document.text(name))), None)
+def _words(name: str, *places: Fields) -> str | None:
+    return next((words for place in places if (words := place.words(name))), None)
 
 
 def _assets(tasks: tuple[Fields, ...]) -> Iterator[Asset]:
@@ -131,50 +129,20 @@ def _assets(tasks: tuple[Fields, ...]) -> Iterator[Asset]:
 
 
 def _reason(tasks: tuple[Fields, ...]) -> str:
-    return _first("errorMessage", *tasks) or _first("error", *tasks) or "the service gives no reason"
-
-
-def _document(reply: Reply) -> Fields:
-    try:
-        return Fields(reply.json())
-    except TransportError:
-        return Fields(None)
+    return _words("errorMessage", *tasks) or _words("error", *tasks) or "the service gives no reason"
 
 
 def _is_error(document: Fields) -> bool:
     return bool(document.item("error") or document.text("error")) or document.text("code") not in _FINE
 
 
-def _error(reply: Reply, document: Fields, job: Job) -> ServiceError:
-    detail = document.item("error")
-    message = _message(detail.text("message") or document.text("error", "message"), reply)
-    code = detail.text("code") or document.text("code")
-    kind = _kind(message) if reply.status < 500 else None
-    error = (
-        kind(message, status=reply.status, code=code, retry_after=reply.retry_after)
-        if kind
-        else ServiceError.for_status(reply.status, message, code=code, retry_after=reply.retry_after)
-    )
-    error.request_id = reply.headers.get("x-request-id")
-    error.verdict = _verdict(reply, job, kind)
-    return error
-
-
-def _message(words: str | None, reply: Reply) -> str:
-    if words is None:
-        return f"it answered HTTP {reply.status} without a reason that can be read"
-    return " ".join(words.split())[:_LONGEST_MESSAGE]
+def _refusal(reply: Reply) -> ServiceError:
+    document = reply.document()
+    message = document.reason()
+    kind = _kind(message or "") if reply.status < 500 else None
+    return reply.refusal(message, kind=kind, code=document.item("error").text("code") or document.text("code"))
 
 
 def _kind(message: str) -> type[ServiceError] | None:
+    """Return the kind of an error by its words. Services of this kind wrap a crash like a refusal, so only known words count."""
     return next((kind for pattern, kind in _KINDS if re.search(pattern, message, re.IGNORECASE)), None)
-
-
-def _verdict(reply: Reply, job: Job, kind: type[ServiceError] | None) -> Verdict | None:
-    """Say what an error in a 2xx body means for a submit.
-
-    Services of this kind wrap a crash like a refusal, so that only words which are known for a refusal count as one.
-    """
-    if not reply.ok or job.provider_id is not None:
-        return None
-    return Verdict.UNKNOWN if kind is None else Verdict.REFUSED

@@ -30,7 +30,6 @@ from genbridge import (
     ServiceError,
     Snapshot,
     TransportError,
-    Verdict,
     VideoRequest,
 )
 
@@ -248,8 +247,8 @@ def test_a_query_reply_without_a_status_is_no_usable_answer() -> None:
 def test_an_error_has_its_kind_by_code_and_status(status: int, code: str | None, message: str, kind: type[ServiceError]) -> None:
     """The documented envelope is read whole; a 5xx is never taken for a refusal."""
     found = refusal(error(status, code, message))
-    expected = (kind, message, status, code, "req_abc123", None)
-    assert expected == (type(found), found.message, found.status, found.code, found.request_id, found.verdict)
+    expected = (kind, message, status, code, "req_abc123")
+    assert expected == (type(found), found.message, found.status, found.code, found.request_id)
 
 
 def test_an_error_carries_the_wait_that_is_asked_for() -> None:
@@ -290,28 +289,26 @@ def test_a_long_message_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "kind", "verdict"),
+    ("code", "status", "kind"),
     [
-        ("INSUFFICIENT_CREDITS", 402, InsufficientCreditsError, Verdict.REFUSED),
-        ("INVALID_PROMPT", None, InvalidRequestError, Verdict.REFUSED),
-        (None, 429, RateLimitError, Verdict.REFUSED),
-        ("SOMETHING_NEW", None, ServiceError, Verdict.UNKNOWN),
-        ("INTERNAL", 500, ServiceError, Verdict.UNKNOWN),
+        ("INSUFFICIENT_CREDITS", 402, InsufficientCreditsError),
+        ("INVALID_PROMPT", None, InvalidRequestError),
+        (None, 429, RateLimitError),
+        ("SOMETHING_NEW", None, ServiceError),
+        ("INTERNAL", 500, ServiceError),
+        ("INVALID_PARAMETER", 500, ServiceError),
     ],
 )
-def test_an_error_in_a_200_is_the_error_it_is(
-    code: str | None, status: int | None, kind: type[ServiceError], verdict: Verdict
-) -> None:
-    """Its own status counts; only one of a known kind says that no task was made."""
+def test_an_error_in_a_200_is_the_error_it_is(code: str | None, status: int | None, kind: type[ServiceError]) -> None:
+    """Its own status counts."""
     reply = Reply.of({"error": {"code": code, "message": "no", "status": status, "request_id": "r-2"}})
     found = refusal(reply)
-    assert (kind, verdict, "r-2", 200) == (type(found), found.verdict, found.request_id, found.status)
+    assert (kind, "r-2", 200) == (type(found), found.request_id, found.status)
 
 
-def test_an_error_in_the_200_of_a_query_says_nothing_about_the_submit() -> None:
-    """The job was accepted long ago."""
-    found = refusal(Reply.of({"error": {"code": "TASK_NOT_FOUND", "message": "expired"}}), "task_123")
-    assert (NotFoundError, None) == (type(found), found.verdict)
+def test_an_error_in_the_200_of_a_query_is_the_error_it_is() -> None:
+    """As it is in that of a submit."""
+    assert NotFoundError is type(refusal(Reply.of({"error": {"code": "TASK_NOT_FOUND", "message": "expired"}}), "task_123"))
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"task_id": "t"', b"[]", b"null", b'"text"'])
