@@ -109,17 +109,24 @@ class BlockingClient:
         """Submit a request and wait for its result."""
         return self._loop.run(self._client.generate(request, backend=backend, max_cost=max_cost, timeout=timeout))
 
-    def handle(self, job_id: str) -> BlockingHandle:
+    def handle(self, job: Job | str) -> BlockingHandle:
         """Return the handle of a job on record."""
-        return self._handle(self._client.handle(job_id))
+        return self._handle(self._client.handle(job))
 
     def resume(self, *, wait: bool = True) -> list[BlockingHandle]:
         """Drive every unfinished job on record."""
         return [self._handle(handle) for handle in self._loop.run(self._client.resume(wait=wait))]
 
-    def jobs(self, *, status: JobStatus | None = None, backend: str | None = None, limit: int | None = None) -> Iterator[Job]:
-        """Yield the jobs on record, newest first."""
-        return self._loop.each(self._client.jobs(status=status, backend=backend, limit=limit))
+    def jobs(
+        self,
+        *,
+        status: JobStatus | None = None,
+        backend: str | None = None,
+        unfinished: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """Yield the jobs on record, newest first; `unfinished` leaves out those that have ended."""
+        return self._loop.each(self._client.jobs(status=status, backend=backend, unfinished=unfinished, limit=limit))
 
     def download(self, result: Result, directory: Path | str, *, progress: Callable[[Progress], None] | None = None) -> list[Path]:
         """Save a result's files, each with a sidecar, and return their paths."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -15,9 +14,9 @@ import attrs
 from genbridge.backends import Account, Plan
 from genbridge.config import BackendConfig, Config, PollConfig, Route, Secret, load
 from genbridge.drives import Drive
-from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, PluginError, RequestError
+from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, RequestError
 from genbridge.journal import Caps, Journal, open_journal
-from genbridge.plugins import Plugin, Registry, installed
+from genbridge.plugins import Registry, installed
 from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
 from genbridge.transport import Transport
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
     from genbridge.sandbox import Sandbox
-
-_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -90,21 +87,8 @@ class Client:
 
         client = cls(Config(), journal=journal, providers=providers)
         client._pace = speed
-        client._sandbox = Sandbox.of(client._offered(), speed=speed, state=state)
+        client._sandbox = Sandbox.of(client._registry.offering("emulate"), speed=speed, state=state)
         return client
-
-    def _offered(self) -> list[Plugin]:
-        """Return the providers that have an emulator; a broken package is left out, and named in the log."""
-        offered = []
-        for name in self._registry.names():
-            try:
-                plugin = self._registry.load(name)
-            except PluginError as error:
-                _log.warning("%s", error)
-                continue
-            if plugin.supports("emulate"):
-                offered.append(plugin)
-        return offered
 
     async def __aenter__(self) -> Self:
         try:
@@ -205,12 +189,15 @@ class Client:
         handle = await self.submit(request, backend=backend, max_cost=max_cost)
         return await handle.result(timeout=timeout)
 
-    def handle(self, job_id: str) -> Handle:
-        """Return the handle of a job on record, by its id or a beginning of it that no other has; raises `JournalError`."""
-        job = self._record.peek(job_id)
-        if job is None:
-            raise JournalError(f"no job {job_id!r} is on record, or more than one begins so; `genbridge jobs list` shows them")
-        return Handle(self._driver, job)
+    def handle(self, job: Job | str) -> Handle:
+        """Return the handle of a job on record: the record itself, its id, or a beginning of the id that no other has.
+
+        Raises `JournalError` where there is none of that id.
+        """
+        found = self._record.peek(job) if isinstance(job, str) else job
+        if found is None:
+            raise JournalError(f"no job {job!r} is on record, or more than one begins so; `genbridge jobs list` shows them")
+        return Handle(self._driver, found)
 
     async def resume(self, *, wait: bool = True) -> list[Handle]:
         """Drive every unfinished job on record that no other process drives.
@@ -232,14 +219,19 @@ class Client:
         return handles
 
     async def jobs(
-        self, *, status: JobStatus | None = None, backend: str | None = None, limit: int | None = None
+        self,
+        *,
+        status: JobStatus | None = None,
+        backend: str | None = None,
+        unfinished: bool = False,
+        limit: int | None = None,
     ) -> AsyncIterator[Job]:
-        """Yield the jobs on record, newest first."""
+        """Yield the jobs on record, newest first; `unfinished` leaves out those that have ended."""
         left = limit
         before: tuple[float, str] | None = None
         while left is None or left > 0:
             size = _PAGE if left is None else min(left, _PAGE)
-            page = await self._record.page(status=status, backend=backend, before=before, limit=size)
+            page = await self._record.page(status=status, backend=backend, unfinished=unfinished, before=before, limit=size)
             for job in page:
                 yield job
             if len(page) < size:

@@ -8,6 +8,7 @@ it. Plugins of the group `genbridge.plugins` wrap the hooks of every provider.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +27,8 @@ from genbridge.wire import Call, Reply
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+_log = logging.getLogger(__name__)
 
 PROVIDERS = "genbridge.providers"
 """The entry point group of providers."""
@@ -146,11 +149,21 @@ def _told(error: BaseException) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
-def _broken(name: str, package: str, what: str) -> PluginError:
-    return PluginError(f"the provider {name!r} of the package {package!r} cannot be used: {what}", package=package)
-
-
 # Making a `Plugin` of a plugin object.
+
+
+_Broken = Callable[[Sequence[Problem]], PluginError]
+"""Makes the error that says whose plugin object it is, and all that is wrong with it."""
+
+
+def _broken(name: str | None, package: str, problems: Sequence[Problem]) -> PluginError:
+    which = "the provider" if name is None else f"the provider {name!r}"
+    return _unusable(f"{which} of the package {package!r}", package, problems)
+
+
+def _unusable(what: str, package: str, problems: Sequence[Problem]) -> PluginError:
+    reasons = "; ".join(problem.message for problem in problems)
+    return PluginError(f"{what} cannot be used: {reasons}", package=package, problems=problems)
 
 
 @attrs.frozen(kw_only=True)
@@ -162,42 +175,43 @@ class Wrapper:
     plugin: object
 
 
-def plugin_of(name: str, plugin: object, *, package: str | None = None, wrappers: Iterable[Wrapper] = ()) -> Plugin:
+def plugin_of(name: str | None, plugin: object, *, package: str | None = None, wrappers: Iterable[Wrapper] = ()) -> Plugin:
     """Check a plugin object, such as a module with hooks, and make it the provider of that name; raises `PluginError`.
 
-    `package` is the name to blame; by default, the object's own.
+    `None` is the name that it gives itself. `package` is the name to blame; by default, the object's own. The error has all that
+    is wrong with the hooks, or, when they can be called, with what `describe` says.
     """
     package = package or str(getattr(plugin, "__name__", type(plugin).__name__))
+    broken = partial(_broken, name, package)
     manager = pluggy.PluginManager(_PROJECT)
     manager.add_hookspecs(hookspecs)
-    found = _register(manager, plugin, partial(_broken, name, package))
-    if problem := _missing(plugin, found):
-        raise _broken(name, package, problem)
+    found = _register(manager, plugin, broken)
     for wrapper in wrappers:
         _register(manager, wrapper.plugin, partial(_broken_wrapper, wrapper), wrapping=True)
-    provider = _described(manager.hook, name, package)
-    return Plugin(name=name, package=package, provider=provider, hook=manager.hook, hooks=frozenset(found))
+    provider = _described(manager.hook, name, broken)
+    return Plugin(name=provider.name, package=package, provider=provider, hook=manager.hook, hooks=found)
 
 
-def _broken_wrapper(wrapper: Wrapper, what: str) -> PluginError:
-    message = f"the plugin {wrapper.name!r} of the package {wrapper.package!r}, which wraps every provider, cannot be used: {what}"
-    return PluginError(message, package=wrapper.package)
+def _broken_wrapper(wrapper: Wrapper, problems: Sequence[Problem]) -> PluginError:
+    what = f"the plugin {wrapper.name!r} of the package {wrapper.package!r}, which wraps every provider,"
+    return _unusable(what, wrapper.package, problems)
 
 
-def _register(
-    manager: pluggy.PluginManager, plugin: object, broken: Callable[[str], PluginError], *, wrapping: bool = False
-) -> set[str]:
+def _register(manager: pluggy.PluginManager, plugin: object, broken: _Broken, *, wrapping: bool = False) -> frozenset[str]:
     """Check a plugin object's hooks and add them; return their names."""
     try:
         hooks = _hooks_of(manager, plugin)
-        problems = [problem for hook in hooks if (problem := _hook_problem(hook, wrapping=wrapping))]
+        problems = [Problem(hook.name, problem) for hook in hooks if (problem := _hook_problem(hook, wrapping=wrapping))]
+        found = frozenset(hook.name for hook in hooks)
+        if not wrapping and (missing := _missing(plugin, found)):
+            problems.append(Problem("hooks", missing))
         if not problems:
             manager.register(plugin)
     except Exception as error:
-        raise broken(_told(error)) from error
+        raise broken([Problem("hooks", _told(error))]) from error
     if problems:
-        raise broken("; ".join(problems))
-    return {hook.name for hook in hooks}
+        raise broken(problems)
+    return found
 
 
 @attrs.frozen(kw_only=True)
@@ -252,21 +266,21 @@ def _missing(plugin: object, found: Iterable[str]) -> str | None:
     return f"it lacks the required hook {listed(missing)}{hint}" if missing else None
 
 
-def _described(hook: pluggy.HookRelay, name: str, package: str) -> Provider:
+def _described(hook: pluggy.HookRelay, name: str | None, broken: _Broken) -> Provider:
     try:
         provider: object = hook.describe()
     except Exception as error:
-        raise _broken(name, package, f"its hook 'describe' failed with {_told(error)}") from error
+        raise broken([Problem("describe", f"its hook 'describe' failed with {_told(error)}")]) from error
     if problem := _answer_problem("describe", provider):
-        raise _broken(name, package, f"its hook 'describe' {problem}")
+        raise broken([Problem("describe", f"its hook 'describe' {problem}")])
     assert isinstance(provider, Provider)  # noqa: S101 (it was checked; this tells the type checker)
-    if problems := list(_provider_problems(name, provider)):
-        raise _broken(name, package, "its hook 'describe' is wrong: " + "; ".join(problems))
+    if problems := [Problem("describe", problem) for problem in _provider_problems(name, provider)]:
+        raise broken(problems)
     return provider
 
 
-def _provider_problems(name: str, provider: Provider) -> Iterator[str]:
-    if provider.name != name:
+def _provider_problems(name: str | None, provider: Provider) -> Iterator[str]:
+    if name not in {None, provider.name}:
         yield f"the name is {provider.name!r}, but the entry point's is {name!r}"
     if problem := base_url_problem(provider.base_url):
         yield f"base_url: {problem}"
@@ -316,17 +330,33 @@ class Registry:
                 self._loaded[name] = self._make(name)
             return self._loaded[name]
 
+    def find(self, name: str) -> object:
+        """Return a provider's plugin object, imported but not checked; raises as `load` does."""
+        if name in self.given:
+            return self.given[name]
+        entry = self._entry(name)
+        return _load(entry, partial(_broken, name, _package(entry)))
+
+    def offering(self, hook: str) -> list[Plugin]:
+        """Return the providers that have a hook; one whose package is broken is left out, and named in the log."""
+        offered = []
+        for name in self.names():
+            try:
+                plugin = self.load(name)
+            except PluginError as error:
+                _log.warning("%s", error)
+                continue
+            if plugin.supports(hook):
+                offered.append(plugin)
+        return offered
+
     def providers(self) -> Mapping[str, Provider]:
         """Return what each provider says of itself, by name; looking one up loads it, and raises as `load` does."""
         return _Described(self)
 
     def _make(self, name: str) -> Plugin:
-        if name in self.given:
-            return plugin_of(name, self.given[name], wrappers=self._all_wrappers())
-        entry = self._entry(name)
-        package = _package(entry)
-        plugin = _load(entry, partial(_broken, name, package))
-        return plugin_of(name, plugin, package=package, wrappers=self._all_wrappers())
+        package = None if name in self.given else _package(self._entry(name))
+        return plugin_of(name, self.find(name), package=package, wrappers=self._all_wrappers())
 
     def _entries(self, group: str) -> tuple[EntryPoint, ...]:
         with self._lock:
@@ -363,11 +393,12 @@ def _package(entry: EntryPoint) -> str:
     return name or entry.value.partition(":")[0].partition(".")[0].strip()
 
 
-def _load(entry: EntryPoint, broken: Callable[[str], PluginError]) -> object:
+def _load(entry: EntryPoint, broken: _Broken) -> object:
     try:
         return entry.load()
     except (Exception, SystemExit) as error:
-        raise broken(f"importing {entry.value!r} failed with {_told(error)}; update or uninstall that package") from error
+        what = f"importing {entry.value!r} failed with {_told(error)}; update or uninstall that package"
+        raise broken([Problem("imports", what)]) from error
 
 
 def _wrapper(entry: EntryPoint) -> Wrapper:

@@ -193,6 +193,18 @@ async def test_jobs_come_newest_first_and_as_many_as_asked() -> None:
         assert [] == [job.id async for job in client.jobs(limit=0)]
 
 
+async def test_a_job_that_was_listed_is_followed_by_its_record() -> None:
+    """The unfinished ones are listed without the others, and each record leads to its handle."""
+    service = a_service(submits=[accepted(), accepted(id="p2")])
+    async with opened(service) as client:
+        await service.clock.run(client.generate(REQUEST))
+        assert [] == [job async for job in client.jobs(unfinished=True)]
+        waiting = await client.submit(REQUEST)
+        (job,) = [job async for job in client.jobs(unfinished=True)]
+        assert waiting.id == job.id == client.handle(job).id
+        assert job.id == (await service.clock.run(client.handle(job).result())).job_id
+
+
 # Routes.
 
 

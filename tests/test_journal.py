@@ -270,7 +270,18 @@ async def test_jobs_are_listed_by_status_and_backend(journal: SqliteJournal) -> 
     await begun(journal, a_job(2))
     found = await journal.page(status=JobStatus.SUBMITTING, backend=None, before=None, limit=9)
     assert [job.id for job in found] == ["job-2"]
-    assert await journal.page(status=None, backend="other", before=None, limit=9) == []
+    assert await journal.page(backend="other", limit=9) == []
+
+
+async def test_only_unfinished_jobs_are_listed_where_that_is_asked(journal: SqliteJournal) -> None:
+    """Whatever their status is; those that have ended are left out."""
+    await journal.add(a_job(1), Caps())
+    await begun(journal, a_job(2))
+    _, attempt = await begun(journal, a_job(3))
+    await journal.submitted(attempt, ended(a_job(3)))
+    assert ["job-2", "job-1"] == [job.id for job in await journal.page(unfinished=True, limit=9)]
+    assert ["job-3"] == [job.id for job in await journal.page(status=JobStatus.SUCCEEDED, limit=9)]
+    assert [] == await journal.page(status=JobStatus.SUCCEEDED, unfinished=True, limit=9)
 
 
 async def test_a_job_is_found_by_an_unambiguous_beginning_of_its_id(journal: SqliteJournal) -> None:

@@ -81,6 +81,11 @@ def test_a_plugin_object_becomes_a_provider() -> None:
     assert ("acme", "acme_plugin", ACME) == (plugin.name, plugin.package, plugin.provider)
 
 
+def test_a_plugin_object_may_name_itself() -> None:
+    """Then it is the provider that it says it is."""
+    assert "acme" == plugin_of(None, acme()).name
+
+
 def test_a_class_s_instance_may_be_a_plugin() -> None:
     """Its class is the package to blame."""
     assert "Acme" == plugin_of("acme", Acme()).package
@@ -355,6 +360,15 @@ def test_an_object_that_cannot_be_looked_at_is_refused() -> None:
             raise RuntimeError("no")
 
     assert refusal(Odd()).endswith("RuntimeError: no")
+
+
+def test_all_that_is_wrong_with_the_hooks_is_said() -> None:
+    """In one error, each with the hook that it is about."""
+    with pytest.raises(PluginError) as caught:
+        plugin_of(None, acme(poll=None, cancle=hookimpl(lambda: None), cancel=hookimpl(lambda jib: None)))
+    assert ["cancel", "cancle", "hooks"] == [problem.field for problem in caught.value.problems]
+    reasons = "; ".join(problem.message for problem in caught.value.problems)
+    assert f"the provider of the package 'acme_plugin' cannot be used: {reasons}" == str(caught.value)
 
 
 def test_something_without_any_hooks_lacks_all() -> None:
@@ -700,6 +714,26 @@ def test_descriptions_are_loaded_when_they_are_looked_up(site: Path) -> None:
     assert "https://acme.example" == described["good"].base_url
     with pytest.raises(PluginError, match="genbridge-bad"):
         described["bad"]
+
+
+def test_providers_with_a_hook_are_offered_without_the_broken_ones(site: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A package that cannot be used is a line in the log, and does not stand in the others' way."""
+    install(site, "genbridge-bad", "bad", "import a_module_that_is_not_there\n")
+    install(site, "genbridge-bare", "bare")
+    install(site, "genbridge-good", "good", GOOD + "\n@hookimpl\ndef emulate():\n    return None\n")
+    assert ["good"] == [plugin.name for plugin in registry(site).offering("emulate")]
+    (record,) = caplog.records
+    assert ("genbridge.plugins", "WARNING", True) == (record.name, record.levelname, "'genbridge-bad'" in record.getMessage())
+
+
+def test_a_plugin_object_is_found_unchecked(site: Path) -> None:
+    """Whoever wants to say all that is wrong with one can look at it."""
+    install(site, "genbridge-bad", "bad", "poll = None\n")
+    given = SimpleNamespace()
+    found = attrs.evolve(registry(site), given={"acme": given})
+    assert ("bad", given) == (found.find("bad").__name__, found.find("acme"))  # type: ignore[attr-defined]
+    with pytest.raises(UnknownProviderError):
+        found.find("x")
 
 
 def test_threads_that_ask_at_once_get_one_plugin() -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from genbridge import plugins
 from genbridge.cli.console import remark
 from genbridge.cli.output import error_form, print_json
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
 from genbridge.config import BackendConfig, Config, load
 from genbridge.errors import PluginError
+from genbridge.plugins import installed
 
 if TYPE_CHECKING:
     from genbridge.catalogue import Provider
@@ -66,7 +66,7 @@ class Row:
 def backends(session: Session) -> None:
     """List the configured backends, where they go, and whether they have a key."""
     found = session.run(_config_of) if session.sandbox else load(session.config)
-    rows = rows_of(found, plugins.providers())
+    rows = rows_of(found, installed.providers())
     if session.json:
         print_json({"backends": [row.form(found.default) for row in rows]})
     else:

@@ -169,8 +169,8 @@ def watch(context: click.Context, session: Session, *, job_ids: Sequence[str], t
 
 
 async def _unfinished(client: Client) -> list[Handle]:
-    found = [job async for job in client.jobs()]
-    return [client.handle(job.id) for job in reversed(found) if not job.status.terminal]
+    found = [job async for job in client.jobs(unfinished=True)]
+    return [client.handle(job) for job in reversed(found)]
 
 
 @jobs.command()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genbridge import plugins
 from genbridge.cli.console import remark, say
 from genbridge.cli.session import shared
+from genbridge.plugins import installed
 
 if TYPE_CHECKING:
     from genbridge.sandbox import Sandbox
@@ -32,7 +32,7 @@ async def serve(*, port_base: int | None, speed: float) -> None:
     """Serve until the process is asked to stop."""
     from genbridge.sandbox import Sandbox  # noqa: PLC0415 (the server is loaded when it is used)
 
-    offered = [plugin for plugin in map(plugins.load, plugins.names()) if plugin.supports("emulate")]
+    offered = installed.offering("emulate")
     async with Sandbox.of(offered, speed=speed, port_base=port_base) as running:
         for line in instructions(running):
             say(line)
@@ -48,7 +48,7 @@ def instructions(running: Sandbox) -> Iterator[str]:
     yield ""
     yield "# or, in a shell, for any program that reads these variables"
     for name in running.emulators:
-        described = plugins.load(name).provider
+        described = installed.load(name).provider
         # A key without its address would be sent to the real service.
         if described.base_url_variable is not None:
             yield f"export {described.key_variable}={running.key(name)}"

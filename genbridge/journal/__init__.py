@@ -91,7 +91,13 @@ class Journal(Protocol):
         """Return the record of a job, by its id or an unambiguous beginning of it; blocks for a moment."""
 
     async def page(
-        self, *, status: JobStatus | None, backend: str | None, before: tuple[float, str] | None, limit: int
+        self,
+        *,
+        status: JobStatus | None = None,
+        backend: str | None = None,
+        unfinished: bool = False,
+        before: tuple[float, str] | None = None,
+        limit: int,
     ) -> Sequence[Job]:
         """Return jobs, newest first, that come after the one with that creation time and id."""
 

@@ -36,7 +36,7 @@ VERSION = 1
 
 _SCHEMA = """
 create table jobs (
-  id text primary key, key text not null unique, attempt text, attempted real,
+  id text primary key, key text not null unique, attempt text,
   backend text not null, provider text not null, model text not null, provider_model text not null, media text not null,
   status text not null, provider_id text,
   created real not null, submitted real, finished real, progress real,
@@ -155,9 +155,8 @@ class SqliteJournal:
                 return None
             if wait := self._wait(db, row[0], limits):
                 return wait
-            now = self._now()
-            db.execute("update jobs set status = 'submitting', attempt = ?, attempted = ? where id = ?", (token, now, lease.job_id))
-            db.execute("insert into submits values (?, ?)", (row[0], now))
+            db.execute("update jobs set status = 'submitting', attempt = ? where id = ?", (token, lease.job_id))
+            db.execute("insert into submits values (?, ?)", (row[0], self._now()))
             return Attempt(lease.job_id, token)
 
         return await self._do(work)
@@ -221,12 +220,18 @@ class SqliteJournal:
         return self._ask(work).result()
 
     async def page(
-        self, *, status: JobStatus | None, backend: str | None, before: tuple[float, str] | None, limit: int
+        self,
+        *,
+        status: JobStatus | None = None,
+        backend: str | None = None,
+        unfinished: bool = False,
+        before: tuple[float, str] | None = None,
+        limit: int,
     ) -> Sequence[Job]:
         """Return jobs, newest first, that come after the one with that creation time and id."""
         conditions = {"status = ?": (status,), "backend = ?": (backend,), "(created, id) < (?, ?)": before or (None,)}
         used = {text: values for text, values in conditions.items() if values != (None,)}
-        where = " and ".join(used) or "true"
+        where = " and ".join([*used, "finished is null" if unfinished else "true"])
         values = [value for group in used.values() for value in group]
         return await self._do(lambda db: _select(db, f"{where} order by created desc, id desc limit ?", (*values, limit)))
 

@@ -168,32 +168,43 @@ class FakeClient:
         self.handles.append(handle)
         return handle
 
-    def handle(self, job_id: str) -> FakeHandle:
-        if job_id not in self.record:
-            raise JournalError(f"no job {job_id!r} is on record")
-        return self._handle(self.record[job_id])
+    def handle(self, job: Job | str) -> FakeHandle:
+        if isinstance(job, Job):
+            return self._handle(job)
+        if job not in self.record:
+            raise JournalError(f"no job {job!r} is on record")
+        return self._handle(self.record[job])
 
     async def resume(self, *, wait: bool = True) -> list[FakeHandle]:
         self.asked.append(("resume", wait))
         return [self._handle(job) for job in self.record.values() if not job.status.terminal]
 
     async def jobs(
-        self, *, status: JobStatus | None = None, backend: str | None = None, limit: int | None = None
+        self,
+        *,
+        status: JobStatus | None = None,
+        backend: str | None = None,
+        unfinished: bool = False,
+        limit: int | None = None,
     ) -> AsyncIterator[Job]:
         self.asked.append(("jobs", status, backend, limit))
         for job in reversed(self.record.values()):
-            yield job
+            if not (unfinished and job.status.terminal):
+                yield job
 
     async def models(self, backend: str | None = None, *, live: bool = True) -> list[Model]:
         self.asked.append(("models", backend, live))
         self._fail(f"models {backend}")
         return list(self.offers[backend or "studio"])
 
-    async def download(self, result: Result, directory: Path, *, progress: Callable[[Progress], None]) -> list[Path]:
+    async def download(
+        self, result: Result, directory: Path | str, *, progress: Callable[[Progress], None] | None = None
+    ) -> list[Path]:
         self.asked.append(("download", result.job_id, directory))
         self._fail("download", result.assets[0])
+        assert progress is not None
         progress(Progress(asset=result.assets[0], index=0, done=10, total=10))
-        return [directory / f"{result.job_id}.{'png' if result.request.media is Media.IMAGE else 'mp4'}"]
+        return [Path(directory) / f"{result.job_id}.{'png' if result.request.media is Media.IMAGE else 'mp4'}"]
 
 
 @attrs.frozen
