@@ -6,6 +6,10 @@ offered and never required: such prices are estimates, and the live list (`GET /
 
 from __future__ import annotations
 
+from typing import Any
+
+import attrs
+
 from genbridge import (
     Anything,
     Capabilities,
@@ -112,85 +116,34 @@ def _flat(amount: float) -> tuple[Price, ...]:
     return (Price(amount=amount, certainty=Certainty.ESTIMATED, source=_CLIENT),)
 
 
-def _image(
-    name: str,
-    provider_id: str,
-    title: str,
-    *,
-    prices: tuple[Price, ...] = (),
-    expected: float | None = None,
-    values: tuple[str, ...] = _TEN,
-    resolution: Choice = _RESOLUTIONS,
-    quality: Choice | None = None,
-    most: int = 5,
-) -> Model:
-    return Model(
-        id=name,
-        provider_id=provider_id,
-        media=Media.IMAGE,
-        title=title,
-        expected=expected,
-        prices=prices,
-        capabilities=Capabilities(
-            aspect_ratio=ratios(values),
-            resolution=resolution,
-            quality=quality,
-            # There is no field for it: one image is what comes back.
-            count=Choice((1,), default=1),
-            references=(images(ReferenceRole.ASSET, most=most),) if most else (),
-            options=(VARIANT,),
-        ),
-    )
+_STILLS = Capabilities(
+    aspect_ratio=ratios(_TEN),
+    resolution=_RESOLUTIONS,
+    # There is no field for it: one image is what comes back.
+    count=Choice((1,), default=1),
+    references=(images(ReferenceRole.ASSET, most=5),),
+    options=(VARIANT,),
+)
+_MIDJOURNEY = attrs.evolve(
+    _STILLS,
+    # There is no field for it: four candidates are what comes back.
+    count=Choice((4,), default=4),
+    references=(images(ReferenceRole.ASSET), images(ReferenceRole.STYLE)),
+    most_references=1,
+)
+
+
+def _image(name: str, provider_id: str, title: str, capabilities: Capabilities = _STILLS, **more: Any) -> Model:
+    return Model(id=name, provider_id=provider_id, media=Media.IMAGE, title=title, capabilities=capabilities, **more)
 
 
 def _midjourney(name: str, title: str, *options: Option, prices: tuple[Price, ...] = ()) -> Model:
-    return Model(
-        id=name,
-        provider_id=name,
-        media=Media.IMAGE,
-        title=title,
-        expected=60.0,
-        prices=prices,
-        capabilities=Capabilities(
-            aspect_ratio=ratios(_TEN),
-            resolution=_RESOLUTIONS,
-            # There is no field for it: four candidates are what comes back.
-            count=Choice((4,), default=4),
-            references=(images(ReferenceRole.ASSET), images(ReferenceRole.STYLE)),
-            most_references=1,
-            options=(_REFERENCE_TYPE, *options, VARIANT),
-        ),
-    )
+    capabilities = attrs.evolve(_MIDJOURNEY, options=(_REFERENCE_TYPE, *options, VARIANT))
+    return _image(name, name, title, capabilities, expected=60.0, prices=prices)
 
 
-def _video(
-    name: str,
-    provider_id: str,
-    title: str,
-    *,
-    duration: Choice | Range,
-    resolutions: tuple[str, ...],
-    references: tuple[ReferenceRule, ...],
-    values: tuple[str, ...] = _COMMON,
-    tier: tuple[str, ...] = (),
-    prices: tuple[Price, ...] = (),
-    expected: float | None = None,
-) -> Model:
-    return Model(
-        id=name,
-        provider_id=provider_id,
-        media=Media.VIDEO,
-        title=title,
-        expected=expected,
-        prices=prices,
-        capabilities=Capabilities(
-            aspect_ratio=ratios(values),
-            resolution=Choice(resolutions),
-            duration=duration,
-            references=references,
-            options=(tiers(*tier),) if tier else (),
-        ),
-    )
+def _video(name: str, provider_id: str, title: str, capabilities: Capabilities, **more: Any) -> Model:
+    return Model(id=name, provider_id=provider_id, media=Media.VIDEO, title=title, capabilities=capabilities, **more)
 
 
 def _continued(resolution: str, amount: float) -> tuple[Price, Price]:
@@ -231,23 +184,25 @@ MODELS = (
         "seedream-5.0-lite",
         "seedream-5.0-lite",
         "Seedream 5.0 Lite",
+        attrs.evolve(_STILLS, aspect_ratio=ratios(_SEEDREAM_5), resolution=Choice(("2k", "3k"), default="2k")),
         prices=_flat(5),
         expected=15.0,
-        values=_SEEDREAM_5,
-        resolution=Choice(("2k", "3k"), default="2k"),
     ),
     _image("seedream-4.5", "seedream-4.5", "Seedream 4.5", prices=_flat(5), expected=15.0),
     _midjourney("midjourney-v7", "Midjourney V7", prices=_flat(15)),
     _midjourney("midjourney-niji7", "Midjourney Niji 7", _NIJI, prices=_flat(15)),
-    _image("z-image-turbo", "z-image-turbo", "Z Image Turbo", prices=_flat(2), expected=5.0, most=0),
+    _image("z-image-turbo", "z-image-turbo", "Z Image Turbo", attrs.evolve(_STILLS, references=()), prices=_flat(2), expected=5.0),
     _image("gpt-image-1.5", "rhart-1.5", "GPT Image 1.5", prices=_flat(2), expected=20.0),
     _image(
         "gpt-image-2",
         "gpt-image-2",
         "GPT Image 2",
+        attrs.evolve(
+            _STILLS,
+            resolution=Choice(("1k", "2k", "4k"), default="1k"),
+            quality=Choice(("low", "medium", "high"), default="medium"),
+        ),
         prices=_GPT_IMAGE_PRICES,
-        resolution=Choice(("1k", "2k", "4k"), default="1k"),
-        quality=Choice(("low", "medium", "high"), default="medium"),
     ),
     _midjourney("midjourney-v8.1", "Midjourney V8.1", _V8),
     _image("flux2-klein", "flux2-klein", "FLUX.2 klein"),
@@ -255,16 +210,18 @@ MODELS = (
         "seedance-2.0",
         "seedance-2-0",
         "Seedance 2.0",
-        duration=Range(4, 15, default=5),
-        resolutions=("480p", "720p", "1080p", "4k"),
-        values=(*_COMMON, "adaptive"),
-        references=(
-            images(ReferenceRole.ASSET, most=5),
-            images(ReferenceRole.FIRST_FRAME),
-            images(ReferenceRole.LAST_FRAME),
-            continuation(),
+        Capabilities(
+            aspect_ratio=ratios((*_COMMON, "adaptive")),
+            resolution=Choice(("480p", "720p", "1080p", "4k")),
+            duration=Range(4, 15, default=5),
+            references=(
+                images(ReferenceRole.ASSET, most=5),
+                images(ReferenceRole.FIRST_FRAME),
+                images(ReferenceRole.LAST_FRAME),
+                continuation(),
+            ),
+            options=(tiers("mini", "fast", "pro"),),
         ),
-        tier=("mini", "fast", "pro"),
         prices=_SEEDANCE_PRICES,
         expected=120.0,
     ),
@@ -272,11 +229,14 @@ MODELS = (
         "veo-3.1",
         "veo-3.1",
         "Veo 3.1",
-        # The page says that it is always 8 s and that the field is ignored; a live list that has other lengths adds them.
-        duration=Choice((8,), default=8),
-        resolutions=("720p", "1080p", "4k"),
-        references=(images(ReferenceRole.FIRST_FRAME), images(ReferenceRole.LAST_FRAME)),
-        tier=("fast", "pro"),
+        Capabilities(
+            aspect_ratio=ratios(_COMMON),
+            resolution=Choice(("720p", "1080p", "4k")),
+            # The page says that it is always 8 s and that the field is ignored; a live list that has other lengths adds them.
+            duration=Choice((8,), default=8),
+            references=(images(ReferenceRole.FIRST_FRAME), images(ReferenceRole.LAST_FRAME)),
+            options=(tiers("fast", "pro"),),
+        ),
         prices=_VEO_PRICES,
         expected=240.0,
     ),
@@ -284,17 +244,23 @@ MODELS = (
         "happyhorse-1.0",
         "happyhorse-1.0",
         "Happy Horse 1.0",
-        duration=Range(3, 15),
-        resolutions=("480p", "720p", "1080p"),
-        references=(images(ReferenceRole.FIRST_FRAME),),
+        Capabilities(
+            aspect_ratio=ratios(_COMMON),
+            resolution=Choice(("480p", "720p", "1080p")),
+            duration=Range(3, 15),
+            references=(images(ReferenceRole.FIRST_FRAME),),
+        ),
     ),
     _video(
         "grok-video",
         "grok-video",
         "Grok Imagine 1.5",
-        duration=Range(4, 15),
-        resolutions=("480p", "720p"),
-        references=(images(ReferenceRole.FIRST_FRAME, least=1),),
+        Capabilities(
+            aspect_ratio=ratios(_COMMON),
+            resolution=Choice(("480p", "720p")),
+            duration=Range(4, 15),
+            references=(images(ReferenceRole.FIRST_FRAME, least=1),),
+        ),
     ),
 )
 """Every model that is known beforehand; the first of a medium is the default."""
