@@ -321,6 +321,18 @@ async def test_a_refused_repeat_does_not_prove_that_the_first_was_refused(second
     assert script.posts >= 2
 
 
+async def test_a_submit_by_put_is_a_paid_call() -> None:
+    """The job's key is in its address, so that it may be repeated; a lost answer is a job in doubt all the same."""
+
+    def order(request: Request, key: str) -> Call:
+        return Call(method="PUT", url=f"/jobs/{key}", json={"prompt": request.prompt}, repeatable=True)
+
+    account, script, clock = an_account(LOST, submit=order)
+    error = await failure(account, clock)
+    assert isinstance(error, TransportError)
+    assert (Verdict.UNKNOWN, ["PUT /jobs/key-1"] * 3) == (error.verdict, script.sent)
+
+
 # Submits of several calls.
 
 

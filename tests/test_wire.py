@@ -293,3 +293,19 @@ def test_flags_lists_and_objects_are_read_by_name() -> None:
     assert [(1,), ()] == [fields.numbers("list"), fields.numbers("one")]
     assert [1] == [item.whole("x") for item in fields.items("items")]
     assert [1, None] == [fields.item("item").whole("x"), fields.item("list").whole("x")]
+
+
+@pytest.mark.parametrize(
+    ("call", "free"),
+    [
+        (Call.get("/x"), True),
+        (Call(method="HEAD", url="/x"), True),
+        (Call.put("/x", body=b"", content_type="image/png"), True),
+        (Call(method="PUT", url="/jobs/1", json={}, repeatable=True), False),
+        (Call.post("/x", repeatable=True), False),
+        (Call(method="DELETE", url="/x"), False),
+    ],
+)
+def test_what_may_make_a_job_is_not_free(call: Call, free: bool) -> None:
+    """Whether or not it may be repeated: a PUT of JSON is how some services take an order with a key."""
+    assert free == call.free
