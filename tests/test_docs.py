@@ -131,6 +131,8 @@ def services(sandbox: BlockingClient, home: Path, tmp_path: Path, monkeypatch: p
     config.write_text("\n".join(tables), encoding="utf-8")
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.chdir(tmp_path)
+    # Where the temporary directory is in the repository, its settings are not those of a page's own tests.
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     _install_aside(home / "site-packages", monkeypatch)
     return leads
 
@@ -139,6 +141,7 @@ def _install_aside(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `pip install` on a page put things where only that page's commands find them, and fetch nothing."""
     for name, value in {"TARGET": str(site), "NO_INDEX": "1", "NO_DEPS": "1", "NO_BUILD_ISOLATION": "0"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.delenv("PIP_CONSTRAINT", raising=False)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
 
 
