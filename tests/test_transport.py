@@ -51,6 +51,7 @@ class Peer:
     connections: int = 0
     requests: list[bytes] = attrs.field(factory=list)
     _tasks: set[asyncio.Task[None]] = attrs.field(factory=set)
+    _server: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
@@ -66,15 +67,20 @@ class Peer:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Peer]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
-            server.close()
+            self.stop_listening()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def stop_listening(self) -> None:
+        """Refuse every new connection."""
+        if self._server is not None:
+            self._server.close()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -506,6 +512,19 @@ async def test_an_upload_is_never_repeated_with_an_empty_body(transport: Transpo
     assert [b"x" * 1000] == peer.bodies
 
 
+@pytest.mark.parametrize("call", [Call.get("/jobs"), Call(method="PUT", url="/jobs/1", json={})])
+async def test_a_repeat_that_is_refused_does_not_unsend_the_first(transport: Transport, call: Call) -> None:
+    """Some calls are repeated by aiohttp itself; here the server takes the first and is gone for the second."""
+
+    async def goes_away(writer: asyncio.StreamWriter) -> None:
+        peer.stop_listening()
+        writer.close()
+
+    async with Peer(goes_away).serving() as peer:
+        error = await failed(transport, call, peer.url)
+    assert (Verdict.UNKNOWN, 1) == (error.verdict, len(peer.requests))
+
+
 async def test_a_closed_transport_opens_new_connections() -> None:
     """Closing is not for ever, and may be done twice."""
     transport = Transport()
@@ -532,7 +551,7 @@ async def test_cookies_are_not_kept(transport: Transport) -> None:
     data = OK.replace(b"\r\n\r\n", b"\r\nset-cookie: session=1; Path=/\r\n\r\n")
     async with Peer(says(data)).serving() as peer:
         for _ in range(2):
-            await transport.send(Call.get("/jobs"), origin_of(peer.url))
+            await transport.send(Call.get("/jobs"), origin_of(f"http://localhost:{peer.port}"))
     assert not any("cookie:" in head for head in peer.heads)
 
 
