@@ -78,9 +78,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_path_that_no_system_takes_is_named() -> None:
     """A zero byte in a path is no reason to crash."""
-    assert ["references[0]: 'a\\x00b' cannot be read: embedded null byte"] == [
-        text.replace("lstat: ", "") for text in said(frame(Path("a\0b")))
-    ]
+    (problem,) = said(frame(Path("a\0b")))
+    assert problem.startswith("references[0]: 'a\\x00b' cannot be read: ")
 
 
 def test_a_directory_is_not_a_file(tmp_path: Path) -> None:
