@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 Send = Callable[[Call], Awaitable[Reply]]
 
 _SERVER_ERROR = 500
+_STRUCK_OUT = "***"
+_LEAST_KEY = 8
+"""Characters below which a key is too short to be looked for in an answer."""
 _TRIES = 3
 _FIRST_PAUSE = 0.5
 _MOST_CALLS = 100
@@ -47,7 +50,7 @@ class Plan:
 
 
 class Account:
-    """One configured account at a provider. `pace` is how many of the service's seconds pass in one of ours, which a sandbox sets."""
+    """One configured account at a provider. `pace` is how many of the service's seconds pass in one of ours, as in a sandbox."""
 
     def __init__(self, config: BackendConfig, plugin: Plugin, transport: Transport, clock: Clock, *, pace: float = 1.0) -> None:
         provider = plugin.provider
@@ -165,7 +168,7 @@ class Account:
 
         `request` is the job's with its references uploaded.
         """
-        paid = _PaidCalls(self._send, self._send_patiently, self._clock, self.provider.refusals)
+        paid = _PaidCalls(self._send_paid, self._send_patiently, self._clock, self.provider.refusals)
         try:
             request = attrs.evolve(request, model=job.provider_model)
             snapshot = self._read(job, await self._perform("submit", paid.send, request=request, key=job.key))
@@ -250,18 +253,19 @@ class Account:
         )
 
     async def _send(self, call: Call) -> Reply:
-        return await self._transport.send(call, self._origin())
+        """Make a call; a service that repeats the key in its answer is not quoted on that."""
+        key = self.config.require_key().reveal()
+        header = {self.provider.auth_header.lower(): self.provider.auth_prefix + key}
+        reply = await self._transport.send(call, Origin(base_url=self.backend.base_url, headers=header))
+        return _without(reply, key)
+
+    async def _send_paid(self, call: Call) -> Reply:
+        return await self._send(attrs.evolve(call, timeout=call.timeout or self.config.submit_timeout))
 
     async def _send_patiently(self, call: Call) -> Reply:
         """Make a call, again after a fault where that is safe."""
         again = call.repeatable or call.free
         return await _repeated(partial(self._send, call), self._clock, again=again, good=lambda reply: reply.status < _SERVER_ERROR)
-
-    def _origin(self) -> Origin:
-        key = self.config.require_key()
-        return Origin(
-            base_url=self.backend.base_url, headers={self.provider.auth_header.lower(): self.provider.auth_prefix + key.reveal()}
-        )
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -317,6 +321,18 @@ class _PaidCalls:
         if not call.repeatable and self.answer.status not in self._refusals:
             self._begun.append(call)
         return self.answer
+
+
+def _without(reply: Reply, key: str) -> Reply:
+    """Return a reply with the key struck out wherever it stands, also as JSON may write it."""
+    forms = {key, key.replace("/", "\\/")} if len(key) >= _LEAST_KEY else set()
+    if not any(form.encode() in reply.body or form in value for form in forms for value in ("", *reply.headers.values())):
+        return reply
+    body, headers = reply.body, dict(reply.headers)
+    for form in forms:
+        body = body.replace(form.encode(), _STRUCK_OUT.encode())
+        headers = {name: value.replace(form, _STRUCK_OUT) for name, value in headers.items()}
+    return attrs.evolve(reply, body=body, headers=headers)
 
 
 async def _repeated(once: Callable[[], Awaitable[Reply]], clock: Clock, *, again: bool, good: Callable[[Reply], bool]) -> Reply:

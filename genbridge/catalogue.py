@@ -156,6 +156,8 @@ def check_options(options: Mapping[str, Any], known: Sequence[Option]) -> Iterat
             yield Problem(
                 str(name), f"unknown option{near}" if near or not by_name else f"unknown option; known are {listed(by_name)}"
             )
+        elif isinstance(option.domain, Group) and isinstance(value, Mapping):
+            yield from (Problem(f"{name}.{each.field}", each.message) for each in check_options(value, option.domain.options))
         elif problem := option.domain.problem(value):
             yield Problem(name, problem)
 
@@ -447,8 +449,6 @@ def _check_seconds(field: str, reference: Reference, rule: ReferenceRule) -> Ite
     if seconds is None:
         if rule.needs_duration:
             yield Problem(f"{field}.duration", "the clip's length in seconds is needed, because it is billed")
-    elif rule.seconds is None and rule.total_seconds is None and not rule.needs_duration:
-        yield Problem(f"{field}.duration", f"it says nothing of a {rule.kind} as {rule.role}; leave it out")
     else:
         low, high = rule.seconds or (0.0, rule.total_seconds or math.inf)
         if problem := Range(low, high, step=None).problem(seconds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
     from genbridge.sandbox import Sandbox
+
+_log = logging.getLogger(__name__)
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -98,7 +103,9 @@ class Client:
             raise
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and self._scheduler is not None:
+            self._scheduler.hurry()
         await self.aclose()
 
     async def _open(self) -> None:
@@ -154,7 +161,7 @@ class Client:
         `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap, `BackendError`
         when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
         """
-        plans = await self._plans(request, backend)
+        plans = _with_key(await self._plans(request, backend))
         for account, plan in plans[:-1]:
             try:
                 return await self._submit(account, plan, max_cost, patience=0.0)
@@ -185,7 +192,7 @@ class Client:
     async def generate(
         self, request: Request, *, backend: str | None = None, max_cost: float | None = None, timeout: float | None = None
     ) -> Result:
-        """Submit a request and wait for its result."""
+        """Submit a request and wait for its result; `timeout`, in seconds, is for the wait after the service accepted it."""
         handle = await self.submit(request, backend=backend, max_cost=max_cost)
         return await handle.result(timeout=timeout)
 
@@ -294,6 +301,15 @@ class Client:
         if not plans:
             raise refusals[0]
         return sorted(plans, key=_price) if prefer == "cheapest" else plans
+
+
+def _with_key(plans: list[tuple[Account, Plan]]) -> list[tuple[Account, Plan]]:
+    """Return the plans on backends that have a key; all of them when none has, so that the first can say which is missing."""
+    ready = [(account, plan) for account, plan in plans if account.config.api_key is not None]
+    for account, _ in plans if ready else ():
+        if account.config.api_key is None:
+            _log.warning("backend %r is passed over: %s", account.name, account.config.key_advice)
+    return ready or plans
 
 
 def _price(pair: tuple[Account, Plan]) -> float:

@@ -64,7 +64,8 @@ class BackendConfig:
     """One account at a provider.
 
     `key_source` says in words where the key is, or should be, and `key_url` where a person gets one. `base_url` is `None` for the
-    provider's own. `patience` is for how many seconds a submit may wait on refusals that pass, such as HTTP 429. `credit_price` is
+    provider's own. `patience` is for how many seconds a submit may wait on refusals that pass, such as HTTP 429, and
+    `submit_timeout` for how many the answer to one is waited for (`None`: 90). `credit_price` is
     what one of the provider's credits costs, in a currency that all backends share, so that a route can find the cheapest.
     """
 
@@ -77,6 +78,7 @@ class BackendConfig:
     max_concurrent: int | None = None
     submits_per_minute: int | None = None
     patience: float = _PATIENCE
+    submit_timeout: float | None = None
     credit_price: float | None = None
     poll: PollConfig = PollConfig()
     budget: Budget = Budget()
@@ -376,6 +378,7 @@ def _backend(name: str, table: Table, around: _Surroundings) -> BackendConfig:
         max_concurrent=table.whole("max_concurrent", least=1),
         submits_per_minute=table.whole("submits_per_minute", least=1),
         patience=_PATIENCE if patience is None else patience,
+        submit_timeout=table.number("submit_timeout", above=0.0),
         credit_price=table.number("credit_price", above=0.0),
         poll=_poll(table.table("poll")),
         budget=_budget(table.table("budget")),

@@ -25,6 +25,7 @@ class Drive:
     snapshot: Snapshot = attrs.field()
     error: GenbridgeError | None = None
     started: float = 0.0
+    posted: float = 0.0
     recorded: float = 0.0
     turn: int = -1
     """Its valid place in the heap; older places are skipped."""
@@ -93,7 +94,7 @@ def in_doubt(job: Job) -> SubmitUnknownError:
     reason = job.failure.message if job.failure else "the request is still under way"
     return SubmitUnknownError(
         f"job {job.id} on backend {job.backend!r} may have been accepted and may be billed ({reason}); it is on record and is not "
-        "sent again. Look at the service's own site; `genbridge jobs resume` asks the service where it can be asked",
+        "sent again. Look at the service's own site; `genbridge jobs resume`, in a few minutes, asks the service where it can",
         job=job,
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeVar
@@ -44,13 +45,21 @@ _PROGRESS = 30.0
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 """Waits, in seconds, before a submit that was certainly not sent is tried again."""
 _RATE_PAUSE = 5.0
-_LOOK_UPS = (0.0, 2.0, 8.0)
+_LOOK_UPS = (0.0, 2.0, 8.0, 30.0, 85.0)
 """Waits, in seconds, before each look-up of an ambiguous submit."""
+_QUICK_LOOK_UPS = 3
+"""How many look-ups a caller of `submit` waits for; the rest are for whoever picks the job up later."""
 _PROOF_AGE = 120.0
-"""Seconds after which "no such job" is believed: a look-up made sooner may have overtaken the POST."""
+"""Seconds since the POST, or since it was found on record, after which "no such job" is believed.
+
+A look-up made sooner may have overtaken the POST. They are counted by a clock that cannot jump, so a process that did not see the
+POST itself counts from when it took the job.
+"""
 _JOURNAL_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0)
 _CLOSING = 95.0
-"""Seconds that closing waits for the answer to a POST under way."""
+"""Seconds that closing waits for the answer to a POST under way: as long as the transport does."""
+_HURRIED = 5.0
+"""The same when the program is interrupted or fails."""
 _LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 
 
@@ -67,17 +76,24 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._turns: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = _CLOSING
 
     def start(self) -> None:
         """Begin to drive."""
         self._spawn(self._run())
         self._spawn(self._beat())
 
+    def hurry(self) -> None:
+        """Wait for the answer to a POST under way for a few seconds only when closing."""
+        self._closing = _HURRIED
+
     async def aclose(self) -> None:
         """Stop driving, once what was answered to a POST under way is recorded. Jobs go on at their services, and on record."""
-        deadline = self._clock.monotonic() + _CLOSING
+        deadline = self._clock.monotonic() + self._closing
         for drive in [drive for drive in self._drives.values() if drive.job.status is JobStatus.SUBMITTING]:
-            await wait_for(self._clock, drive.answered, deadline - self._clock.monotonic())
+            if not await wait_for(self._clock, drive.answered, deadline - self._clock.monotonic()) and drive.lease is not None:
+                failure = Failure(message="the program stopped waiting for the answer")
+                await self._record(self._journal.unknown, drive.lease, attrs.evolve(drive.job, failure=failure))
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
@@ -132,6 +148,7 @@ class Scheduler:
         drive.lease = await self._journal.acquire(drive.job.id)
         drive.job = await self._journal.get(drive.job.id) or drive.job
         drive.started = self._clock.monotonic() - self._age(drive.job)
+        drive.posted = self._clock.monotonic()
         if drive.job.status.terminal:
             drive.end(outcome(drive.job))
         elif drive.lease is None:
@@ -142,7 +159,7 @@ class Scheduler:
         elif drive.job.status is JobStatus.PENDING:
             self._spawn(self._guard(drive, self._submit, drive, drive.account.config.patience))
         else:
-            self._spawn(self._guard(drive, self._resolve, drive))
+            self._spawn(self._guard(drive, partial(self._resolve, patient=True), drive))
 
     def _age(self, job: Job) -> float:
         since = job.submitted_at or job.created_at
@@ -206,6 +223,7 @@ class Scheduler:
             self._lose(drive)
             return
         drive.answered.clear()
+        drive.posted = self._clock.monotonic()
         drive.job = attrs.evolve(drive.job, status=JobStatus.SUBMITTING)
         drive.publish(Snapshot(status=JobStatus.SUBMITTING))
 
@@ -240,9 +258,9 @@ class Scheduler:
         drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=Failure(message=error.message))
         drive.lease = attrs.evolve(drive.lease, attempt=attempt) if drive.lease else None
         drive.publish(snapshot_of(drive.job))
-        await self._resolve(drive)
+        await self._resolve(drive, patient=False)
 
-    async def _resolve(self, drive: Drive) -> None:
+    async def _resolve(self, drive: Drive, *, patient: bool) -> None:
         """Find out what became of an ambiguous submit, by the service's own look-up and by nothing else."""
         lease = drive.lease
         if lease is None:
@@ -252,38 +270,45 @@ class Scheduler:
             drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=failure)
         await self._record(self._journal.unknown, lease, drive.job)
         drive.answered.set()
-        if lease.attempt is not None and drive.account.plugin.supports("recover"):
-            for pause in _LOOK_UPS:
-                await self._clock.sleep(pause)
-                if await self._look_up(drive, lease.attempt):
-                    return
-        self._drives.pop(drive.job.id, None)
-        drive.end(outcome(drive.job))
+        if lease.attempt is None or not await self._looked_up(drive, lease.attempt, patient=patient):
+            self._drives.pop(drive.job.id, None)
+            drive.end(outcome(drive.job))
 
-    async def _look_up(self, drive: Drive, attempt: Attempt) -> bool:
-        """Ask the service about a submit; return whether that settled it."""
-        try:
-            snapshot = await drive.account.recover(drive.job)
-        except GenbridgeError as error:
-            _log.info("job %s could not be looked up: %s", drive.job.id, error)
-            return False
-        if snapshot is None:
-            return await self._absent(drive)
-        if snapshot.provider_id is None:
-            return False
-        await self._accept(drive, attempt, snapshot)
-        return True
+    async def _looked_up(self, drive: Drive, attempt: Attempt, *, patient: bool) -> bool:
+        """Ask the service what became of a submit, where it can be asked; return whether that settled it.
 
-    async def _absent(self, drive: Drive) -> bool:
-        """Believe the service that it has no such job, once the POST cannot be under way any more."""
-        if self._age(drive.job) < _PROOF_AGE:
+        That it knows of none is asked again, and believed in the end only when `patient`.
+        """
+        if not drive.account.plugin.supports("recover"):
             return False
+        absent = False
+        for number, pause in enumerate(_LOOK_UPS):
+            if number >= _QUICK_LOOK_UPS and not (patient and absent):
+                break
+            await self._clock.sleep(pause)
+            try:
+                snapshot = await drive.account.recover(drive.job)
+            except NotFoundError as error:
+                _log.info("job %s could not be looked up: %s", drive.job.id, error)
+                return False
+            except GenbridgeError as error:
+                _log.info("job %s could not be looked up: %s", drive.job.id, error)
+                continue
+            absent = snapshot is None
+            if snapshot is not None and snapshot.provider_id is not None:
+                await self._accept(drive, attempt, snapshot)
+                return True
+        if absent and self._clock.monotonic() - drive.posted >= _PROOF_AGE:
+            await self._absent(drive)
+            return True
+        return False
+
+    async def _absent(self, drive: Drive) -> None:
         failure = Failure(
             message="the service has no such job: the submit never arrived; it can be submitted again", code="not_sent"
         )
         snapshot = Snapshot(status=JobStatus.FAILED, failure=failure, cost=nothing(drive.job, "it was never accepted"))
         await self._finish(drive, snapshot)
-        return True
 
     # The loop.
 

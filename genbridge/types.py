@@ -302,6 +302,8 @@ class Result:
 
 def _figure(asset: Asset, prompt: str) -> str:
     url, text = escape(asset.url), escape(prompt)
+    if not asset.url.startswith(("https://", "http://")):
+        return f"<p>{text}: {url}</p>"
     match asset.media:
         case Media.IMAGE:
             return f'<img src="{url}" alt="{text}" title="{text}" style="max-width: 100%">'

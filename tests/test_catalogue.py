@@ -390,7 +390,8 @@ def test_a_references_source_is_one_that_can_be_used(source: Any, rule: dict[str
         (None, {}, []),
         (None, {"needs_duration": True}, ["the clip's length in seconds is needed, because it is billed"]),
         (5, {"needs_duration": True}, []),
-        (5, {}, ["it says nothing of a video as extend; leave it out"]),
+        (5, {}, []),
+        (-5, {}, ["-5 is not between 0 and inf"]),
         (2.5, {"seconds": (2, 15)}, []),
         (1, {"seconds": (2, 15)}, ["1 is not between 2 and 15"]),
         ("5", {"seconds": (2, 15)}, ["'5' is not a number"]),
@@ -399,7 +400,7 @@ def test_a_references_source_is_one_that_can_be_used(source: Any, rule: dict[str
     ],
 )
 def test_a_clips_length_is_checked_where_it_counts(seconds: Any, rule: dict[str, Any], expected: list[str]) -> None:
-    """And is to be left out elsewhere."""
+    """Elsewhere it is a fact about the clip, and no mistake."""
     known = able(references=(ReferenceRule(role=ReferenceRole.EXTEND, kind=Media.VIDEO, **rule),))
     found = [problem.message for problem in check(referring(Reference(CLIP, role=ReferenceRole.EXTEND, duration=seconds)), known)]
     assert expected == found[: len(expected)]

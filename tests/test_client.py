@@ -42,6 +42,7 @@ from genbridge import (
     JobStatus,
     JobTimeoutError,
     JournalError,
+    Reply,
     RequestError,
     ServiceError,
     SubmitUnknownError,
@@ -393,6 +394,49 @@ async def test_closing_waits_for_the_answer_to_a_post_under_way(tmp_path: Path) 
         assert ["p1"] == [job.provider_id async for job in client.jobs()]
 
 
+async def test_closing_after_an_error_does_not_wait_long_for_an_answer(tmp_path: Path) -> None:
+    """The job is then on record as unknown."""
+    arrived = asyncio.Event()
+
+    class Stalled(Service):
+        async def send(self, call: Any, origin: Any) -> Any:
+            arrived.set()
+            await asyncio.Event().wait()
+
+    service = Stalled(submits=[accepted()])
+
+    async def interrupted() -> None:
+        async with opened(service, journal=tmp_path / "jobs.db") as client:
+            submit = asyncio.create_task(client.submit(REQUEST))
+            await arrived.wait()
+            submit.cancel()
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await service.clock.run(interrupted())
+    assert 5.0 == service.clock.elapsed
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        (job,) = [job async for job in client.jobs()]
+    assert (JobStatus.UNKNOWN, "the program stopped waiting for the answer") == (job.status, job.failure and job.failure.message)
+
+
+async def test_a_backend_of_a_route_without_a_key_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says which and why."""
+    config = _two_backends()
+    config = attrs.evolve(config, backends={**config.backends, "first": attrs.evolve(config.backends["first"], api_key=None)})
+    async with opened(a_service(), config=config) as client:
+        assert "second" == (await client.submit(REQUEST)).job.backend
+    assert any("'first' is passed over" in record.getMessage() for record in caplog.records)
+
+
+async def test_the_answer_to_a_submit_is_waited_for_as_long_as_configured() -> None:
+    """And to a poll as long as ever."""
+    service = a_service()
+    async with opened(service, config=a_config(submit_timeout=7.0)) as client:
+        await service.clock.run(client.generate(REQUEST))
+    assert [7.0, None] == [call.timeout for call in service.calls]
+
+
 async def test_a_broken_package_is_left_out_of_the_sandbox(caplog: pytest.LogCaptureFixture) -> None:
     """The others are there, and the log names the broken one."""
     async with Client.sandbox(providers={"broken": object()}) as client:
@@ -478,6 +522,17 @@ def test_errors_come_through_the_blocking_face(tmp_path: Path) -> None:
 
 
 # Secrets.
+
+
+async def test_a_service_that_repeats_the_key_is_not_quoted_on_it(tmp_path: Path) -> None:
+    """Not in an error, not in the journal."""
+    told = Reply.of({"id": "p1", "status": "running", "note": f"key {KEY} is odd"}, headers={"x-odd": KEY})
+    service = a_service(submits=[told], polls=[told, done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        handle = await client.submit(REQUEST)
+        assert "key *** is odd" == (await anext(handle.events())).note
+        await service.clock.run(handle.result())
+    assert not [data for data in _contents(tmp_path) if KEY.encode() in data]
 
 
 async def test_the_key_is_nowhere_but_in_the_header(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

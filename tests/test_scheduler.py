@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -177,15 +178,53 @@ async def test_an_unknown_submit_is_found_by_the_services_own_look_up() -> None:
     assert 1 == len(service.posts)
 
 
+async def test_absence_is_counted_from_the_post_and_not_from_the_job() -> None:
+    """A job that waited long to be sent is no older than its POST."""
+    service = a_service(submits=[said(429, retry_after="119"), LOST], look_ups=[said(404)])
+    async with opened(service, studio=KeyedStudio()) as client:
+        with pytest.raises(SubmitUnknownError):
+            await service.clock.run(client.submit(REQUEST))
+
+
+async def test_an_endpoint_that_is_not_there_proves_nothing_and_is_asked_once() -> None:
+    """The caller hears at once that nobody knows."""
+
+    class Old(KeyedStudio):
+        @hookimpl
+        def recover(self, backend: Backend, job: Job) -> Call:
+            return Call.get(f"/requests/{job.key}")
+
+    service = a_service(submits=[LOST], look_ups=[said(404)])
+    async with opened(service, studio=Old()) as client:
+        with pytest.raises(SubmitUnknownError):
+            await service.clock.run(client.submit(REQUEST))
+    assert 2 == len(service.calls)
+
+
+async def test_a_job_that_appears_while_absence_is_being_proved_is_followed(tmp_path: Path) -> None:
+    """The service was slow to know it."""
+    service = a_service(submits=[LOST], look_ups=[said(404)] * 7 + [running(id="p1")])
+    async with opened(service, journal=tmp_path / "jobs.db", studio=KeyedStudio()) as client:
+        with pytest.raises(SubmitUnknownError):
+            await service.clock.run(client.submit(REQUEST))
+    async with opened(service, journal=tmp_path / "jobs.db", studio=KeyedStudio()) as client:
+        (handle,) = await service.clock.run(client.resume())
+    assert (JobStatus.SUCCEEDED, "p1") == (handle.job.status, handle.job.provider_id)
+
+
 async def test_a_look_up_that_finds_nothing_is_not_believed_at_once(tmp_path: Path) -> None:
-    """The POST may still be under way inside the service: unknown now, and proved absent when asked again later."""
+    """The POST may still be under way inside the service: unknown now, and proved absent after two minutes of asking."""
     service = a_service(submits=[LOST], look_ups=[said(404)])
     async with opened(service, journal=tmp_path / "jobs.db", studio=KeyedStudio()) as client:
         with pytest.raises(SubmitUnknownError):
             await service.clock.run(client.submit(REQUEST))
-    service.clock.advance(200)
+    service.clock.started += timedelta(days=1)
+    resumed = service.clock.elapsed
     async with opened(service, journal=tmp_path / "jobs.db", studio=KeyedStudio()) as client:
         (handle,) = await service.clock.run(client.resume())
+    assert service.clock.elapsed - resumed >= 120
+    async with opened(service, journal=tmp_path / "jobs.db", studio=KeyedStudio()) as client:
+        handle = client.handle(handle.id)
         with pytest.raises(JobFailedError, match="never arrived"):
             await service.clock.run(handle.result())
     assert ("not_sent", 0) == (handle.job.failure and handle.job.failure.code, handle.job.cost and handle.job.cost.amount)
