@@ -23,7 +23,7 @@ from genbridge.catalogue import Model, Provider, did_you_mean, listed
 from genbridge.errors import GenbridgeError, PluginError, Problem, UnknownProviderError
 from genbridge.origins import base_url_problem
 from genbridge.types import Quote, Snapshot
-from genbridge.wire import Call, Reply
+from genbridge.wire import Call, Exchange, Reply, as_exchange
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -59,6 +59,8 @@ _OUTCOMES: dict[str, tuple[tuple[type, ...], str]] = {
 """What each hook's exchange returns in the end, where it is not a reply."""
 _ITEMS: dict[str, type] = {"check": Problem, "catalogue": Model}
 """What is in the lists that hooks return; an iterator is one too, and `None` is an empty one."""
+_MOST_CALLS = 100
+"""The most calls of one exchange; more are a plugin that does not end."""
 _LONGEST = 300
 """Characters of another's error that are repeated."""
 
@@ -104,6 +106,21 @@ class Plugin:
         if problem := _answer_problem(hook, answer):
             raise self._error(f"has a bug in its hook {hook!r}, which {problem}")
         return answer
+
+    def exchange(self, hook: str, **values: Any) -> Exchange[Any]:
+        """Yield the calls that a hook describes, take their replies, and return what they come to; raises as `call` does."""
+        steps = as_exchange(self.call(hook, **values))
+        reply: Reply | None = None
+        for _ in range(_MOST_CALLS):
+            with self.blame(hook):
+                try:
+                    call = steps.send(reply)  # type: ignore[arg-type]  # `None` starts a generator
+                except StopIteration as done:
+                    return self.outcome(hook, done.value)
+                if not isinstance(call, Call):
+                    raise TypeError(f"it yielded {type(call).__name__}, not a Call")
+            reply = yield call
+        raise self._error(f"has a bug in its hook {hook!r}, whose exchange made {_MOST_CALLS} calls and did not end")
 
     def outcome(self, hook: str, value: object) -> Any:
         """Return what an exchange of a hook has returned; raises `PluginError` when it is of another kind than the contract's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 from urllib.parse import urlsplit
 
@@ -12,16 +12,16 @@ import attrs
 
 from genbridge.catalogue import Model, Provider, ReferenceRule, check, choose
 from genbridge.errors import Problem, RequestError
+from genbridge.plugins import Plugin
 from genbridge.testing.findings import Findings
-from genbridge.testing.stage import KEY, Hooks, backend_of, job_of
-from genbridge.types import Backend, File, ImageRequest, Media, Quote, Reference, Request, VideoRequest
+from genbridge.testing.stage import KEY, backend_of, job_of
+from genbridge.types import File, ImageRequest, Media, Reference, Request, VideoRequest
 from genbridge.wire import Call
 
 _OTHER_KEY = "0b7d1f34-9c1e-4a57-8a2b-5d9f7e6c1a02"
 _PROXY = "https://proxy.example/behind"
 _AWKWARD_ID = "a/../b?x=1#y %41"
 _SUFFIXES = {Media.IMAGE: "png", Media.VIDEO: "mp4", Media.AUDIO: "mp3"}
-_FREE = frozenset({"GET", "HEAD", "OPTIONS", "PUT"})
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
 )
@@ -36,16 +36,15 @@ class Take:
     request: Request
 
 
-def takes(hooks: Hooks, provider: Provider, examples: Iterable[Request], findings: Findings) -> list[Take]:
+def takes(plugin: Plugin, examples: Iterable[Request], findings: Findings) -> list[Take]:
     """Return the examples, and the smallest request for each model that none of them is for."""
-    backend = backend_of(provider)
-    found = [take for request in examples if (take := _example(hooks, provider, backend, request, findings))]
+    found = [take for request in examples if (take := _example(plugin, request, findings))]
     covered = {(take.model.media, take.model.id) for take in found}
-    for model in provider.models:
+    for model in plugin.provider.models:
         if (model.media, model.id) in covered or model.unavailable is not None:
             continue
         take = Take(model, _smallest(model))
-        problems = _problems(hooks, backend, take, findings)
+        problems = _problems(plugin, take, findings)
         if problems:
             reason = "; ".join(map(str, problems))
             findings.add(
@@ -56,23 +55,23 @@ def takes(hooks: Hooks, provider: Provider, examples: Iterable[Request], finding
     return found
 
 
-def _example(hooks: Hooks, provider: Provider, backend: Backend, request: Request, findings: Findings) -> Take | None:
+def _example(plugin: Plugin, request: Request, findings: Findings) -> Take | None:
     try:
-        take = Take(choose(provider.models, request, where=provider.name), request)
+        take = Take(choose(plugin.provider.models, request, where=plugin.name), request)
     except RequestError as error:
         findings.add("examples", f"{request!r} is for no model: {'; '.join(map(str, error.problems))}")
         return None
-    problems = _problems(hooks, backend, take, findings)
+    problems = _problems(plugin, take, findings)
     if problems:
         findings.add("examples", f"{request!r} is not valid: {'; '.join(map(str, problems))}")
     return None if problems else take
 
 
-def _problems(hooks: Hooks, backend: Backend, take: Take, findings: Findings) -> list[Problem]:
+def _problems(plugin: Plugin, take: Take, findings: Findings) -> list[Problem]:
     problems = check(take.request, take.model)
-    with findings.of("check", "given a valid request"):
-        own = hooks.call("check", backend=backend, request=take.request, model=take.model) if hooks.has("check") else ()
-        problems += own or ()
+    if plugin.supports("check"):
+        with findings.of("check", "given a valid request"):
+            problems += plugin.call("check", backend=backend_of(plugin.provider), request=take.request, model=take.model)
     return problems
 
 
@@ -88,36 +87,36 @@ def _reference(rule: ReferenceRule, number: int) -> Reference:
     return Reference(source, role=rule.role, kind=rule.kind, duration=(low + high) / 2 if rule.needs_duration else None)
 
 
-def check_calls(hooks: Hooks, provider: Provider, chosen: list[Take], findings: Findings) -> None:
+def check_calls(plugin: Plugin, chosen: list[Take], findings: Findings) -> None:
     """Note what is wrong with the calls that are made for requests, with any answer still to come."""
     for take in chosen:
-        _check_submit(hooks, provider, take, findings)
-        _check_poll(hooks, provider, take, findings)
-        _check_quote(hooks, provider, take, findings)
-    _check_others(hooks, provider, chosen[:1], findings)
+        _check_submit(plugin, take, findings)
+        _check_poll(plugin, take, findings)
+        _check_quote(plugin, take, findings)
+    _check_others(plugin, chosen[:1], findings)
 
 
-def _check_submit(hooks: Hooks, provider: Provider, take: Take, findings: Findings) -> None:
-    request = attrs.evolve(take.request, model=take.model.provider_id)
-    backend, proxied = backend_of(provider), backend_of(provider, base_url=_PROXY)
+def _check_submit(plugin: Plugin, take: Take, findings: Findings) -> None:
+    provider = plugin.provider
+    given = {"backend": backend_of(provider), "request": attrs.evolve(take.request, model=take.model.provider_id)}
     with findings.of("submit", f"given {_named(take)}"):
-        step = hooks.call("submit", backend=backend, request=request, key=KEY)
-        call = _first(step)
+        call = _first(plugin, "submit", **given, key=KEY)
         if not _fits(call, "submit", provider, findings):
             return
-        if call != _first(hooks.call("submit", backend=backend, request=request, key=KEY)):
+        if call != _first(plugin, "submit", **given, key=KEY):
             findings.add(
                 "submit", f"given {_named(take)} twice, it described two different calls; a hook has no clock and throws no dice"
             )
-        if isinstance(step, Call):
+        if isinstance(plugin.call("submit", **given, key=KEY), Call):
             check_key(call, KEY, findings)
-            check_key(_first(hooks.call("submit", backend=backend, request=request, key=None)), None, findings)
-        _check_place(_first(hooks.call("submit", backend=proxied, request=request, key=KEY)), "submit", provider, findings)
+            check_key(_first(plugin, "submit", **given, key=None), None, findings)
+        proxied = given | {"backend": backend_of(provider, base_url=_PROXY)}
+        _check_place(_first(plugin, "submit", **proxied, key=KEY), "submit", provider, findings)
 
 
 def check_key(call: object, key: str | None, findings: Findings) -> None:
     """Note a paid call that may be repeated although nothing in it tells the service that it is the same."""
-    if not isinstance(call, Call) or not call.repeatable or call.method in _FREE:
+    if not isinstance(call, Call) or not call.repeatable or call.free:
         return
     said = json.dumps([call.json, dict(call.params), dict(call.headers), call.url, (call.body or b"").decode("latin-1")])
     if key is None or key not in said:
@@ -126,62 +125,60 @@ def check_key(call: object, key: str | None, findings: Findings) -> None:
         )
 
 
-def _check_poll(hooks: Hooks, provider: Provider, take: Take, findings: Findings) -> None:
+def _check_poll(plugin: Plugin, take: Take, findings: Findings) -> None:
+    provider = plugin.provider
     for provider_id in ("task-1", _AWKWARD_ID):
         job = job_of(provider, take.model, take.request, provider_id=provider_id)
         with findings.of("poll", f"given a job with the id {provider_id!r}"):
-            call = _first(hooks.call("poll", backend=backend_of(provider), job=job))
+            call = _first(plugin, "poll", backend=backend_of(provider), job=job)
             if not _fits(call, "poll", provider, findings):
                 return
-            if call.method in _FREE and not call.repeatable:
+            if call.free and not call.repeatable:
                 findings.add("poll", f"{_shown(call)} is not marked as repeatable; make it with Call.get")
             if "/../" in call.url or "?x=1" in call.url or "#" in call.url:
                 findings.add("poll", f"the id {provider_id!r} is in the URL as it is; quote it with urllib.parse.quote(…, safe='')")
-            _check_place(
-                _first(hooks.call("poll", backend=backend_of(provider, base_url=_PROXY), job=job)), "poll", provider, findings
-            )
+            proxied = backend_of(provider, base_url=_PROXY)
+            _check_place(_first(plugin, "poll", backend=proxied, job=job), "poll", provider, findings)
 
 
-def _check_quote(hooks: Hooks, provider: Provider, take: Take, findings: Findings) -> None:
-    if not hooks.has("quote"):
+def _check_quote(plugin: Plugin, take: Take, findings: Findings) -> None:
+    if not plugin.supports("quote"):
         return
+    provider = plugin.provider
     with findings.of("quote", f"given {_named(take)}"):
-        quote = hooks.call("quote", backend=backend_of(provider), request=take.request, model=take.model)
+        quote = plugin.call("quote", backend=backend_of(provider), request=take.request, model=take.model)
         if quote is None:
             return
-        if not isinstance(quote, Quote):
-            findings.add("quote", f"it returned {type(quote).__name__}, not a Quote or None")
-        elif quote.amount is not None and not 0 <= quote.amount < math.inf:
+        if quote.amount is not None and not 0 <= quote.amount < math.inf:
             findings.add("quote", f"for {_named(take)} it asks {quote.amount!r}")
         elif quote.unit != provider.unit:
             findings.add("quote", f"its unit is {quote.unit!r}, but the provider's is {provider.unit!r}")
 
 
-def _check_others(hooks: Hooks, provider: Provider, chosen: list[Take], findings: Findings) -> None:
-    backend = backend_of(provider)
+def _check_others(plugin: Plugin, chosen: list[Take], findings: Findings) -> None:
+    provider = plugin.provider
     file = File(name="pixel.png", kind=Media.IMAGE, content_type="image/png", data=PIXEL)
     arguments: dict[str, dict[str, object]] = {"models": {}, "upload": {"file": file}}
     for take in chosen:
         job = job_of(provider, take.model, take.request, provider_id="task-1")
         arguments |= {"cancel": {"job": job}, "recover": {"job": attrs.evolve(job, provider_id=None)}}
     for hook, given in arguments.items():
-        if hooks.has(hook):
+        if plugin.supports(hook):
             with findings.of(hook, "called"):
-                step = hooks.call(hook, backend=backend, **given)
-                if not (hook == "upload" and isinstance(step, str)):
-                    _fits(_first(step), hook, provider, findings)
+                call = _first(plugin, hook, backend=backend_of(provider), **given)
+                if not (hook == "upload" and isinstance(call, str)):
+                    _fits(call, hook, provider, findings)
 
 
-def _first(step: object) -> object:
-    """Return the call itself, or the first one of an exchange."""
-    if not isinstance(step, Generator):
-        return step
+def _first(plugin: Plugin, hook: str, **given: object) -> object:
+    """Return the first call that a hook describes, or what it comes to without any."""
+    exchange = plugin.exchange(hook, **given)
     try:
-        return next(step)
+        return next(exchange)
     except StopIteration as done:
         return done.value
     finally:
-        step.close()
+        exchange.close()
 
 
 def _fits(call: object, hook: str, provider: Provider, findings: Findings) -> TypeGuard[Call]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 
-from genbridge.catalogue import Provider, did_you_mean
-from genbridge.errors import Problem, UnknownProviderError
-from genbridge.plugins import PROVIDERS
+from genbridge.errors import Problem
+from genbridge.plugins import Plugin, installed
 from genbridge.testing.calls import check_calls, takes
-from genbridge.testing.declarations import check_facts, check_hooks, check_loading
+from genbridge.testing.declarations import check_facts, check_loading
 from genbridge.testing.findings import Findings
 from genbridge.testing.purity import check_purity
 from genbridge.testing.rehearsal import rehearse
-from genbridge.testing.replies import check_replies
-from genbridge.testing.stage import Hooks
+from genbridge.testing.replies import check_ends, check_replies
 from genbridge.types import Request
 from genbridge.wire import Reply
 
@@ -41,31 +38,21 @@ def check_provider(plugin: object, *, examples: Iterable[Request] = (), replies:
     `normalize` is given garbage, and the emulator's replies and `replies` (the documented ones) with every part of them changed in
     turn. Nothing is sent anywhere.
     """
-    name = plugin if isinstance(plugin, str) else None
-    plugin = plugin if name is None else _installed(name)
+    name, plugin = (plugin, installed.find(plugin)) if isinstance(plugin, str) else (None, plugin)
     findings = Findings()
     with findings.of("imports", "reading its sources"):
         check_purity(plugin, findings)
-    hooks = check_hooks(plugin, findings)
-    provider = None if hooks is None else check_facts(hooks, findings)
-    if hooks is not None and provider is not None:
-        check_loading(hooks, name or provider.name, findings)
-        _check_behaviour(hooks, provider, tuple(examples), tuple(replies), findings)
+    loaded = check_loading(name, plugin, findings)
+    if loaded is not None:
+        check_facts(loaded, findings)
+        _check_behaviour(loaded, tuple(examples), tuple(replies), findings)
     if findings.problems:
         raise ConformanceError(getattr(plugin, "__name__", type(plugin).__name__), findings.problems)
 
 
-def _check_behaviour(
-    hooks: Hooks, provider: Provider, examples: Iterable[Request], replies: Iterable[Reply], findings: Findings
-) -> None:
-    chosen = takes(hooks, provider, examples, findings)
-    check_calls(hooks, provider, chosen, findings)
-    seen = rehearse(hooks, provider, chosen, findings)
-    check_replies(hooks, provider, chosen, [*replies, *seen], findings)
-
-
-def _installed(name: str) -> object:
-    known = {entry.name: entry for entry in entry_points(group=PROVIDERS)}
-    if name not in known:
-        raise UnknownProviderError(f"no installed package offers the provider {name!r}{did_you_mean(name, known)}")
-    return known[name].load()
+def _check_behaviour(plugin: Plugin, examples: Iterable[Request], replies: Iterable[Reply], findings: Findings) -> None:
+    chosen = takes(plugin, examples, findings)
+    check_calls(plugin, chosen, findings)
+    seen = [*replies, *rehearse(plugin, chosen, findings)]
+    check_ends(plugin, chosen, seen, findings)
+    check_replies(plugin, chosen, seen, findings)

@@ -9,79 +9,51 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from genbridge import hookspecs
 from genbridge.catalogue import FIELDS, Group, Model, Option, Price, Provider, ReferenceRule
 from genbridge.errors import PluginError
-from genbridge.plugins import SPECS, plugin_of
+from genbridge.hookspecs import REQUIRED
+from genbridge.plugins import SPECS, Plugin, plugin_of
 from genbridge.testing.findings import Findings
-from genbridge.testing.stage import Hooks
 from genbridge.types import ReferenceRole
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-def check_hooks(plugin: object, findings: Findings) -> Hooks | None:
-    """Note hooks that are missing or have wrong arguments; return the hooks when they can be called."""
-    functions = {name: getattr(plugin, name, None) for name in SPECS}
-    waiting = [name for name, function in functions.items() if _is_async(function)]
-    for name, function in functions.items():
+def check_loading(name: str | None, plugin: object, findings: Findings) -> Plugin | None:
+    """Note why genbridge would not load a plugin under a name (its own when `None`); return it when it would."""
+    for hook in sorted(set(SPECS) - REQUIRED):
+        function = getattr(plugin, hook, None)
         if inspect.isroutine(function) and not hasattr(function, "genbridge_impl"):
-            findings.add(name, "there is a function of that name, but it is not marked with @genbridge.hookimpl")
-    for name in waiting:
-        findings.add(name, "it is `async def`; hooks describe calls and are plain functions or generators")
-    if waiting:
-        return None
+            findings.add(hook, "there is a function of that name, but it is not marked with @genbridge.hookimpl")
     try:
-        hooks = Hooks(plugin)
+        loaded = plugin_of(name, plugin)
     except PluginError as error:
-        findings.add("hooks", error.message)
+        for problem in error.problems:
+            findings.add(problem.field, problem.message)
         return None
-    missing = sorted(name for name in hookspecs.REQUIRED if not hooks.has(name))
-    for name in missing:
-        findings.add(name, "this hook is required and missing")
-    if hooks.has("models") != hooks.has("catalogue"):
+    if loaded.supports("models") != loaded.supports("catalogue"):
         findings.add("models", "`models` asks for the live catalogue and `catalogue` reads it: write both or neither")
-    return None if missing else hooks
+    return loaded
 
 
-def _is_async(function: object) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
-
-
-def check_loading(hooks: Hooks, name: str, findings: Findings) -> None:
-    """Note why genbridge would not load a plugin under a name, where nothing that explains it is noted already."""
-    try:
-        plugin_of(name, hooks.plugin)
-    except PluginError as error:
-        if not findings.problems:
-            findings.add("hooks", error.message)
-
-
-def check_facts(hooks: Hooks, findings: Findings) -> Provider | None:
-    """Note what is wrong with the facts that `describe` returns, and return them."""
-    facts: object = None
-    with findings.of("describe", "asked for the facts"):
-        facts, again = hooks.call("describe"), hooks.call("describe")
-        if facts != again:
+def check_facts(plugin: Plugin, findings: Findings) -> None:
+    """Note what is wrong with the facts that `describe` returns, beyond what keeps a plugin from being loaded."""
+    provider = plugin.provider
+    with findings.of("describe", "asked for the facts once more"):
+        if plugin.call("describe") != provider:
             findings.add("describe", "it returned different facts the second time")
-    if not isinstance(facts, Provider):
-        findings.add("describe", f"it gave no Provider, but {type(facts).__name__}")
-        return None
-    for model in facts.models:
+    for model in provider.models:
         check_model(model, "describe", findings)
-    if not all(isinstance(model, Model) for model in facts.models):
-        return None
-    for message in (*_facts(facts), *_numbers(facts), *_names(facts)):
+    for message in (*_facts(provider), *_numbers(provider), *_names(provider)):
         findings.add("describe", message)
-    return facts
 
 
 def _facts(provider: Provider) -> Iterator[str]:
-    base, key_url = urlsplit(provider.base_url), provider.key_url
+    key_url = provider.key_url
     if not re.fullmatch("[a-z][a-z0-9_-]*", provider.name):
         yield f"the name {provider.name!r} is not of lower-case letters, digits, '-' and '_'"
-    if base.scheme != "https" or not base.hostname or base.query or base.fragment or provider.base_url.endswith("/"):
-        yield f"the base URL {provider.base_url!r} is not an https URL without '/' at its end, query and fragment"
+    if not provider.base_url.startswith("https://") or provider.base_url.endswith("/"):
+        yield f"the base URL {provider.base_url!r} is not an https URL without '/' at its end"
     if not re.fullmatch("[A-Z][A-Z0-9_]*", provider.key_variable):
         yield f"the key variable {provider.key_variable!r} is not of upper-case letters, digits and '_'"
     if key_url is not None and urlsplit(key_url).scheme != "https":
@@ -112,7 +84,6 @@ def _names(provider: Provider) -> Iterator[str]:
     for media in sorted({model.media for model in provider.models}):
         models = [model for model in provider.models if model.media is media]
         for what, names in (
-            ("ids", [model.id for model in models]),
             ("provider's ids", [model.provider_id for model in models]),
             ("aliases", [name for model in models for name in {model.id, model.provider_id, *model.aliases}]),
         ):
@@ -126,11 +97,8 @@ def _repeated(names: Iterable[object]) -> str:
     return ", ".join(str(name) for name, times in Counter(names).items() if times > 1)
 
 
-def check_model(model: object, hook: str, findings: Findings) -> None:
+def check_model(model: Model, hook: str, findings: Findings) -> None:
     """Note what is wrong with a model that a hook told of."""
-    if not isinstance(model, Model):
-        findings.add(hook, f"one of its models is a {type(model).__name__}, not a Model")
-        return
     with findings.of(hook, f"reading the model {model.id!r}"):
         for message in (*_defaults(model), *_rules(model.capabilities.references), *_prices(model)):
             findings.add(hook, f"model {model.id!r}: {message}")

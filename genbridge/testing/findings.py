@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import attrs
 
-from genbridge.errors import Problem
+from genbridge.errors import PluginError, Problem
 
 
 @attrs.define
@@ -30,4 +30,16 @@ class Findings:
         try:
             yield
         except Exception as error:  # noqa: BLE001  # whatever a plugin raises is what is looked for
-            self.add(hook, f"{doing}, it raised {type(error).__name__}: {error}", once=f"{doing} {type(error).__name__}")
+            self.add(hook, f"{doing}, {told(error)}", once=f"{doing} {kind(error)}")
+
+
+def told(error: Exception) -> str:
+    """Say what a hook raised, or what genbridge says of what it returned."""
+    if isinstance(error, PluginError) and error.__cause__ is None:
+        return error.message
+    return f"it raised {kind(error)}: {error.__cause__ if isinstance(error, PluginError) else error}"
+
+
+def kind(error: Exception) -> str:
+    """Name the kind of an error, and of a hook's own bug the one that the hook raised."""
+    return type(error.__cause__ if isinstance(error, PluginError) and error.__cause__ else error).__name__

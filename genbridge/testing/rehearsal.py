@@ -8,13 +8,13 @@ from typing import Any
 import attrs
 import cattrs
 
-from genbridge.catalogue import Provider
 from genbridge.errors import AuthenticationError, GenbridgeError
+from genbridge.plugins import Plugin
 from genbridge.testing.calls import PIXEL, Take, check_key
 from genbridge.testing.declarations import check_model
 from genbridge.testing.findings import Findings
 from genbridge.testing.replies import flaw
-from genbridge.testing.stage import KEY, Hooks, Stage, job_of
+from genbridge.testing.stage import KEY, Stage, job_of
 from genbridge.types import File, Job, JobStatus, Media, Snapshot
 from genbridge.wire import Call, Emulator, Reply
 
@@ -22,25 +22,25 @@ _ODD_BODIES: tuple[Any, ...] = (None, [], {}, "odd", 7)
 _UNKNOWN_KEY = "99999999-9999-4999-8999-999999999999"
 
 
-def rehearse(hooks: Hooks, provider: Provider, chosen: Iterable[Take], findings: Findings) -> list[Reply]:
+def rehearse(plugin: Plugin, chosen: Iterable[Take], findings: Findings) -> list[Reply]:
     """Note what goes wrong when each request is made of the plugin's own emulator; return every reply that was given."""
-    if not hooks.has("emulate"):
+    if not plugin.supports("emulate"):
         return []
     chosen, replies = list(chosen), list[Reply]()
     with findings.of("emulate", "called"):
-        emulator = hooks.call("emulate")
+        emulator = plugin.call("emulate")
         if not callable(getattr(emulator, "answer", None)) or not isinstance(getattr(emulator, "key", None), str):
             findings.add("emulate", f"it returned {type(emulator).__name__}, which has no `key` and `answer(call, now)`")
             return []
         for take in chosen:
-            stage = Stage.of(hooks)
+            stage = Stage.of(plugin)
             with findings.of("emulate", f"making {take.request!r}"):
                 _play(stage, take, findings)
             _check_again(stage, findings)
             _check_oddities(stage, findings)
             replies += stage.replies
         for take in chosen[:1]:
-            replies += _side_scenes(hooks, provider, take, findings)
+            replies += _side_scenes(plugin, take, findings)
     return replies
 
 
@@ -76,7 +76,7 @@ def _check_again(stage: Stage, findings: Findings) -> None:
     """Note an emulator that answers the same calls differently, or whose state cannot be kept."""
     with findings.of("emulate", "given the same calls once more"):
         times = [float(number) for number in range(len(stage.calls))]
-        first, second = (_answers(stage.hooks.call("emulate"), stage.calls, times) for _ in range(2))
+        first, second = (_answers(stage.plugin.call("emulate"), stage.calls, times) for _ in range(2))
         if first != second:
             findings.add(
                 "emulate", "two emulators answered the same calls differently; its only clock is `now`, and it throws no dice"
@@ -96,7 +96,7 @@ def _answers(emulator: Emulator, calls: Iterable[Call], times: Iterable[float]) 
 
 def _check_oddities(stage: Stage, findings: Findings) -> None:
     """Note an emulator that stumbles over calls that nobody should make."""
-    emulator, now = stage.hooks.call("emulate"), stage.now
+    emulator, now = stage.plugin.call("emulate"), stage.now
     odd = [Call(method="GET", url=stage.backend.base_url + "/no/such/path"), Call(method="DELETE", url=stage.backend.base_url)]
     for call in stage.calls:
         odd += [attrs.evolve(call, json=body) for body in _ODD_BODIES]
@@ -108,25 +108,25 @@ def _check_oddities(stage: Stage, findings: Findings) -> None:
                 findings.add("emulate", f"it answered {call.method} {call.url} with {type(reply).__name__}, not a Reply")
 
 
-def _side_scenes(hooks: Hooks, provider: Provider, take: Take, findings: Findings) -> list[Reply]:
+def _side_scenes(plugin: Plugin, take: Take, findings: Findings) -> list[Reply]:
     scenes: dict[str, Callable[[Stage, Take, Findings], None]] = {
         "cancel": _cancel,
         "recover": _recover,
         "models": _models,
         "upload": _upload,
     }
-    replies = _refusals(hooks, provider, take, findings)
+    replies = _refusals(plugin, take, findings)
     for hook, scene in scenes.items():
-        if hooks.has(hook):
-            stage = Stage.of(hooks)
+        if plugin.supports(hook):
+            stage = Stage.of(plugin)
             with findings.of(hook, "used on the emulator"):
                 scene(stage, take, findings)
             replies += stage.replies
     return replies
 
 
-def _refusals(hooks: Hooks, provider: Provider, take: Take, findings: Findings) -> list[Reply]:
-    stage = Stage.of(hooks, api_key="not-the-key")
+def _refusals(plugin: Plugin, take: Take, findings: Findings) -> list[Reply]:
+    stage = Stage.of(plugin, api_key="not-the-key")
     try:
         stage.submit(take.request)
     except AuthenticationError:
@@ -135,8 +135,8 @@ def _refusals(hooks: Hooks, provider: Provider, take: Take, findings: Findings) 
         findings.add("normalize", f"a wrong key is refused with {type(error).__name__}, not AuthenticationError: {error}")
     else:
         findings.add("emulate", "it accepts a wrong key")
-    stranger = Stage.of(hooks)
-    job = job_of(provider, take.model, take.request, provider_id="00000000-0000-4000-8000-000000000000")
+    stranger = Stage.of(plugin)
+    job = job_of(plugin.provider, take.model, take.request, provider_id="00000000-0000-4000-8000-000000000000")
     try:
         snapshot = stranger.poll(job)
     except GenbridgeError:
@@ -150,7 +150,7 @@ def _refusals(hooks: Hooks, provider: Provider, take: Take, findings: Findings) 
 
 def _cancel(stage: Stage, take: Take, findings: Findings) -> None:
     job, _ = stage.submit(take.request)
-    snapshot = stage.normalize(job, stage.perform(stage.hooks.call("cancel", backend=stage.backend, job=job)))
+    snapshot = stage.normalize(job, stage.perform("cancel", job=job))
     _check_snapshot(snapshot, job, "cancel", findings)
     last = snapshot if snapshot.status.terminal else stage.finish(job)[-1]
     if last.status is not JobStatus.CANCELLED:
@@ -160,7 +160,7 @@ def _cancel(stage: Stage, take: Take, findings: Findings) -> None:
 def _recover(stage: Stage, take: Take, findings: Findings) -> None:
     accepted, _ = stage.submit(take.request)
     lost = attrs.evolve(accepted, provider_id=None, status=JobStatus.UNKNOWN)
-    reply = stage.perform(stage.hooks.call("recover", backend=stage.backend, job=lost))
+    reply = stage.perform("recover", job=lost)
     if reply is None:
         findings.add("recover", "it does not find the job that was submitted with that key")
         return
@@ -171,13 +171,13 @@ def _recover(stage: Stage, take: Take, findings: Findings) -> None:
             "recover", f"it found the job {snapshot.provider_id!r}, but {accepted.provider_id!r} was submitted with that key"
         )
     never = attrs.evolve(lost, key=_UNKNOWN_KEY)
-    if stage.perform(stage.hooks.call("recover", backend=stage.backend, job=never)) is not None:
+    if stage.perform("recover", job=never) is not None:
         findings.add("recover", "for a key that was never used it does not return None, so that the job stays unknown for ever")
 
 
 def _models(stage: Stage, _take: Take, findings: Findings) -> None:
-    reply = stage.perform(stage.hooks.call("models", backend=stage.backend))
-    models = tuple(stage.hooks.call("catalogue", backend=stage.backend, reply=reply))
+    reply = stage.perform("models")
+    models = stage.plugin.call("catalogue", backend=stage.backend, reply=reply)
     if not models:
         findings.add("catalogue", "it read no model from the emulator's list")
     for model in models:
@@ -187,8 +187,8 @@ def _models(stage: Stage, _take: Take, findings: Findings) -> None:
 
 def _upload(stage: Stage, take: Take, findings: Findings) -> None:
     file = File(name="pixel.png", kind=Media.IMAGE, content_type="image/png", data=PIXEL, model=take.model.provider_id)
-    url = stage.perform(stage.hooks.call("upload", backend=stage.backend, file=file))
-    if not isinstance(url, str) or not url.startswith(("https://", "http://", "data:")):
+    url = stage.perform("upload", file=file)
+    if not url.startswith(("https://", "http://", "data:")):
         findings.add("upload", f"it returned {url!r}, not a URL")
     stage.replies.clear()  # nor is an upload
 

@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 import attrs
-import pluggy
 
-from genbridge import hookspecs, references
+from genbridge import references
 from genbridge.catalogue import Model, Provider, choose, price
 from genbridge.errors import PluginError
+from genbridge.plugins import Plugin, plugin_of
 from genbridge.types import Backend, Job, JobStatus, Reference, Request, Snapshot
 from genbridge.wire import Call, Emulator, Reply
 
-_MOST_CALLS = 100
 _MOST_POLLS = 1000
 _CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
 KEY = "5e3f8c62-6a0c-4f1d-9a53-2d3f0f5c8a11"
 """The idempotency key of a job on stage."""
-
-
-class Hooks:
-    """A plugin's hooks, called the way the core calls them; raises `PluginError` when they do not fit the contract."""
-
-    def __init__(self, plugin: object) -> None:
-        self.plugin = plugin
-        self._manager = pluggy.PluginManager("genbridge")
-        self._manager.add_hookspecs(hookspecs)
-        try:
-            self._manager.register(plugin)
-            self._manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise PluginError(" ".join(str(error).split()), package=getattr(plugin, "__name__", None)) from None
-
-    def has(self, name: str) -> bool:
-        """Return whether the plugin has a hook."""
-        caller: pluggy.HookCaller = getattr(self._manager.hook, name)
-        return bool(caller.get_hookimpls())
-
-    def call(self, name: str, **arguments: object) -> Any:
-        """Call a hook by name and return what it returns."""
-        return getattr(self._manager.hook, name)(**arguments)
 
 
 @attrs.define(kw_only=True)
@@ -56,8 +32,7 @@ class Stage:
     that was sent and came back.
     """
 
-    hooks: Hooks
-    provider: Provider
+    plugin: Plugin
     backend: Backend
     emulator: Emulator = attrs.field(repr=False)
     api_key: str = attrs.field(repr=False)
@@ -68,13 +43,17 @@ class Stage:
     @classmethod
     def of(cls, plugin: object, emulator: Emulator | None = None, *, api_key: str | None = None) -> Stage:
         """Put a plugin (a module or an object with hooks) on stage, with its own emulator when none is given."""
-        hooks = plugin if isinstance(plugin, Hooks) else Hooks(plugin)
-        provider: Provider = hooks.call("describe")
-        emulator = emulator or hooks.call("emulate")
+        loaded = plugin if isinstance(plugin, Plugin) else plugin_of(None, plugin)
+        if emulator is None and loaded.supports("emulate"):
+            emulator = loaded.call("emulate")
         if emulator is None:
-            raise PluginError(f"provider {provider.name!r} has no emulator; give one, or write its hook `emulate`")
-        backend = backend_of(provider)
-        return cls(hooks=hooks, provider=provider, backend=backend, emulator=emulator, api_key=api_key or emulator.key)
+            raise PluginError(f"provider {loaded.name!r} has no emulator; give one, or write its hook `emulate`")
+        return cls(plugin=loaded, backend=backend_of(loaded.provider), emulator=emulator, api_key=api_key or emulator.key)
+
+    @property
+    def provider(self) -> Provider:
+        """What the provider says of itself."""
+        return self.plugin.provider
 
     def send(self, call: Call) -> Reply:
         """Make one call, with the key where it goes to the backend's own origin."""
@@ -89,28 +68,23 @@ class Stage:
         own = Call.get(self.backend.base_url).origin
         return {self.provider.auth_header: self.provider.auth_prefix + self.api_key} if Call.get(url).origin == own else {}
 
-    def perform(self, step: object) -> Any:
-        """Make a call, or the calls of an exchange, and return the reply or what the exchange returns."""
-        if isinstance(step, Call):
-            return self.send(step)
-        if not isinstance(step, Generator):
-            return step
+    def perform(self, hook: str, **values: object) -> Any:
+        """Make the calls that a hook describes, and return what they come to: a reply, or what its exchange returns."""
+        exchange = self.plugin.exchange(hook, backend=self.backend, **values)
         reply: Reply | None = None
-        for _ in range(_MOST_CALLS):
+        while True:
             try:
-                call = next(step) if reply is None else step.send(reply)
+                call = exchange.send(reply)  # type: ignore[arg-type]  # `None` starts a generator
             except StopIteration as done:
                 return done.value
             reply = self.send(call)
-        raise PluginError(f"an exchange of provider {self.provider.name!r} made {_MOST_CALLS} calls and did not end")
 
     def submit(self, request: Request, *, key: str = KEY) -> tuple[Job, Snapshot]:
         """Submit a canonical request; return the job and what is known of it. Local references are uploaded first."""
         model = choose(self.provider.models, request, where=self.provider.name)
         job = job_of(self.provider, model, request, key=key)
         ready = attrs.evolve(request, model=model.provider_id, references=tuple(self._reachable(request, model)))
-        reply = self.perform(self.hooks.call("submit", backend=self.backend, request=ready, key=key))
-        snapshot = self.normalize(job, reply)
+        snapshot = self.normalize(job, self.perform("submit", request=ready, key=key))
         return attrs.evolve(job, provider_id=snapshot.provider_id, status=snapshot.status), snapshot
 
     def _reachable(self, request: Request, model: Model) -> Iterable[Reference]:
@@ -119,15 +93,17 @@ class Stage:
                 yield reference
             else:
                 file = references.read(reference, model=model.provider_id)
-                yield attrs.evolve(reference, source=self.perform(self.hooks.call("upload", backend=self.backend, file=file)))
+                yield attrs.evolve(reference, source=self.perform("upload", file=file))
 
     def poll(self, job: Job) -> Snapshot:
         """Ask once how a job is doing."""
-        return self.normalize(job, self.perform(self.hooks.call("poll", backend=self.backend, job=job)))
+        return self.normalize(job, self.perform("poll", job=job))
 
-    def normalize(self, job: Job, reply: Reply) -> Snapshot:
-        """Read a reply."""
-        snapshot: Snapshot = self.hooks.call("normalize", backend=self.backend, job=job, reply=reply)
+    def normalize(self, job: Job, reply: Reply | Snapshot) -> Snapshot:
+        """Read a reply; an exchange may have read it itself."""
+        if isinstance(reply, Snapshot):
+            return reply
+        snapshot: Snapshot = self.plugin.call("normalize", backend=self.backend, job=job, reply=reply)
         return snapshot
 
     def finish(self, job: Job) -> list[Snapshot]:
@@ -146,8 +122,8 @@ class Stage:
 def drive(plugin: object, emulator: Emulator | None, request: Request, *, api_key: str | None = None) -> list[Snapshot]:
     """Take a canonical request through a plugin and an emulator, and return every snapshot from the submit to the end.
 
-    `plugin` is a module or an object with hooks; `emulator` is its own when `None`. Errors of the plugin come out as they are: a
-    refused submit raises `ServiceError`.
+    `plugin` is a module or an object with hooks; `emulator` is its own when `None`. Errors are those of the core: a refused submit
+    raises `ServiceError`, a hook with a bug `PluginError`.
     """
     stage = Stage.of(plugin, emulator, api_key=api_key)
     job, first = stage.submit(request)

@@ -150,6 +150,49 @@ def test_an_exchange_that_never_ends_is_an_error() -> None:
         drive(Endless(), Echo(), ImageRequest("a cat"))
 
 
+def test_an_exchange_may_end_with_a_call() -> None:
+    """It is made, as the core makes it, and its reply is the exchange's."""
+
+    class Ending(Plugin):
+        @hookimpl
+        def submit(self, backend: Backend, request: Request, key: str | None) -> Exchange[Any]:
+            yield Call.get("/prepare")
+            return Call.post("/jobs", json={"key": key})
+
+    stage = Stage.of(Ending(), Echo())
+    job, _ = stage.submit(ImageRequest("a cat"))
+    assert ("j1", ["GET /api/prepare", "POST /api/jobs"]) == (
+        job.provider_id,
+        [f"{call.method} {call.path}" for call in stage.calls],
+    )
+
+
+def test_an_exchange_may_read_its_reply_itself() -> None:
+    """What it returns is the snapshot then."""
+
+    class Reading(Plugin):
+        @hookimpl
+        def submit(self, backend: Backend, request: Request, key: str | None) -> Exchange[Any]:
+            yield Call.post("/jobs")
+            return Snapshot(status=JobStatus.RUNNING, provider_id="own")
+
+    _, snapshot = Stage.of(Reading(), Echo()).submit(ImageRequest("a cat"))
+    assert (JobStatus.RUNNING, "own") == (snapshot.status, snapshot.provider_id)
+
+
+def test_an_exchange_that_ends_with_something_else_is_an_error() -> None:
+    """In the words of the core."""
+
+    class Odd(Plugin):
+        @hookimpl
+        def submit(self, backend: Backend, request: Request, key: str | None) -> Exchange[Any]:
+            reply = yield Call.post("/jobs")
+            return reply.json()
+
+    with pytest.raises(PluginError, match="the exchange of its hook 'submit' returned dict, not a Reply"):
+        drive(Odd(), Echo(), ImageRequest("a cat"))
+
+
 def test_the_key_goes_to_the_own_origin_only() -> None:
     """It is sent in the provider's own way, and not to another host."""
     stage = Stage.of(Plugin(), Echo())
