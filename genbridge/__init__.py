@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from genbridge.blocking import BlockingHandle as BlockingHandle
     from genbridge.blocking import generate as generate
     from genbridge.blocking import save as save
-    from genbridge.catalogue import FLAG as FLAG
     from genbridge.catalogue import Anything as Anything
     from genbridge.catalogue import Capabilities as Capabilities
     from genbridge.catalogue import Choice as Choice
@@ -26,6 +25,12 @@ if TYPE_CHECKING:
     from genbridge.catalogue import Text as Text
     from genbridge.client import Client as Client
     from genbridge.client import Handle as Handle
+    from genbridge.config import BackendConfig as BackendConfig
+    from genbridge.config import Config as Config
+    from genbridge.config import Route as Route
+    from genbridge.config import Secret as Secret
+    from genbridge.downloads import DownloadPolicy as DownloadPolicy
+    from genbridge.downloads import Progress as Progress
     from genbridge.errors import AuthenticationError as AuthenticationError
     from genbridge.errors import BackendError as BackendError
     from genbridge.errors import BudgetError as BudgetError
@@ -82,8 +87,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "blocking": "BlockingClient BlockingHandle generate save",
-    "catalogue": "FLAG Anything Capabilities Choice Group Limits Model Option Price Provider Range ReferenceRule Setting Text",
+    "catalogue": "Anything Capabilities Choice Group Limits Model Option Price Provider Range ReferenceRule Setting Text",
     "client": "Client Handle",
+    "config": "BackendConfig Config Route Secret",
+    "downloads": "DownloadPolicy Progress",
     "errors": (
         "AuthenticationError BackendError BudgetError CancelUnsupportedError ConfigError ContentPolicyError DownloadError "
         "GenbridgeError InsufficientCreditsError InvalidRequestError JobCancelledError JobError JobExpiredError JobFailedError "

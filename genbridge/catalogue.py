@@ -49,10 +49,15 @@ class Choice:
 
     def problem(self, value: object) -> str | None:
         """Name what is wrong with a value."""
-        if any(value == known and isinstance(value, bool) == isinstance(known, bool) for known in self.values):
+        if any(value == known and _kind(value) is _kind(known) for known in self.values):
             return None
         near = did_you_mean(value, [known for known in self.values if isinstance(known, str)])
         return f"{value!r} is not one of {listed(self.values)}{near}"
+
+
+def _kind(value: object) -> type:
+    """Return a value's type, with all plain numbers as one, so that `True` is not 1, and a `Decimal`, which JSON has not, is none."""
+    return float if type(value) is int else type(value)
 
 
 @attrs.frozen
@@ -98,6 +103,8 @@ class Text:
         """Name what is wrong with a value."""
         if not isinstance(value, str):
             return f"{value!r} is not a string"
+        if not _is_json(value):
+            return f"{value!r} has a character that cannot be sent (half of a surrogate pair)"
         if self.most is not None and len(value) > self.most:
             return f"it has {len(value)} characters, the most is {self.most}"
         if self.pattern is not None and not re.fullmatch(self.pattern, value):
@@ -132,9 +139,6 @@ class Group:
 
 
 Domain: TypeAlias = Choice | Range | Text | Anything | Group
-
-FLAG = Choice((True, False))
-"""A boolean that the service takes no documented default for."""
 
 
 @attrs.frozen
@@ -313,8 +317,6 @@ class Provider:
     models: tuple[Model, ...] = attrs.field(default=(), converter=_tuple)
     settings: tuple[Setting, ...] = attrs.field(default=(), converter=_tuple)
     refusals: frozenset[int] = frozenset({400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429, 451})
-    refunds_failures: bool = False
-    """Whether the service gives credits back for a job that failed."""
     catalogue_ttl: float = 300.0
     """For how many seconds the live catalogue may be kept."""
 

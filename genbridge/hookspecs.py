@@ -26,12 +26,12 @@ REQUIRED = frozenset({"describe", "submit", "poll", "normalize"})
 
 
 @hookspec(firstresult=True)
-def describe() -> Provider:  # type: ignore[empty-body]
+def describe() -> Provider:
     """Return the static facts: name, base URL, key variable, poll policy, limits and catalogue."""
 
 
 @hookspec(firstresult=True)
-def submit(backend: Backend, request: Request, key: str | None) -> Call | Exchange[Reply]:  # type: ignore[empty-body]
+def submit(backend: Backend, request: Request, key: str | None) -> Call | Exchange[Reply]:
     """Map a valid request onto the provider's own fields.
 
     `request.model` is the provider's own id, and every reference's `source` a URL. `key` is this job's idempotency key, for a
@@ -40,12 +40,12 @@ def submit(backend: Backend, request: Request, key: str | None) -> Call | Exchan
 
 
 @hookspec(firstresult=True)
-def poll(backend: Backend, job: Job) -> Call | Exchange[Reply]:  # type: ignore[empty-body]
+def poll(backend: Backend, job: Job) -> Call | Exchange[Reply]:
     """Ask once how `job.provider_id` is doing."""
 
 
 @hookspec(firstresult=True)
-def normalize(backend: Backend, job: Job, reply: Reply) -> Snapshot:  # type: ignore[empty-body]
+def normalize(backend: Backend, job: Job, reply: Reply) -> Snapshot:
     """Read any reply, a submit's or a poll's (a job not yet accepted has no `provider_id`).
 
     Raises `ServiceError` for a refusal, and `TransportError` for what cannot be read.
@@ -53,7 +53,7 @@ def normalize(backend: Backend, job: Job, reply: Reply) -> Snapshot:  # type: ig
 
 
 @hookspec(firstresult=True)
-def check(backend: Backend, request: Request, model: Model) -> Iterable[Problem]:  # type: ignore[empty-body]
+def check(backend: Backend, request: Request, model: Model) -> Iterable[Problem]:
     """Name what is wrong with a request beyond what the model's capabilities say, such as fields that exclude each other."""
 
 
@@ -63,30 +63,30 @@ def quote(backend: Backend, request: Request, model: Model) -> Quote | None:
 
 
 @hookspec(firstresult=True)
-def upload(backend: Backend, file: File) -> str | Exchange[str]:  # type: ignore[empty-body]
+def upload(backend: Backend, file: File) -> str | Exchange[str]:
     """Make a local reference reachable for the service and return its URL, which may be a `data:` URI."""
 
 
 @hookspec(firstresult=True)
-def cancel(backend: Backend, job: Job) -> Call | Exchange[Reply]:  # type: ignore[empty-body]
+def cancel(backend: Backend, job: Job) -> Call | Exchange[Reply]:
     """Stop a job; the reply is read by `normalize`."""
 
 
 @hookspec(firstresult=True)
-def recover(backend: Backend, job: Job) -> Call | Exchange[Reply | None]:  # type: ignore[empty-body]
+def recover(backend: Backend, job: Job) -> Call | Exchange[Reply | None]:
     """Look an ambiguous submit up by `job.key`; the reply is read by `normalize`, and `None` proves that there is no such job."""
 
 
 @hookspec(firstresult=True)
-def models(backend: Backend) -> Call | Exchange[Reply]:  # type: ignore[empty-body]
+def models(backend: Backend) -> Call | Exchange[Reply]:
     """Ask for the live catalogue."""
 
 
 @hookspec(firstresult=True)
-def catalogue(backend: Backend, reply: Reply) -> Iterable[Model]:  # type: ignore[empty-body]
+def catalogue(backend: Backend, reply: Reply) -> Iterable[Model]:
     """Read the reply to `models`."""
 
 
 @hookspec(firstresult=True)
-def emulate() -> Emulator:  # type: ignore[empty-body]
+def emulate() -> Emulator:
     """Return a new emulator of the service, for the sandbox."""

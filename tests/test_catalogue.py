@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from genbridge.catalogue import (
     FIELDS,
-    FLAG,
     Anything,
     Capabilities,
     Choice,
@@ -43,6 +42,7 @@ ANY = (
 )
 PHOTO = "https://files.example/x.png"
 CLIP = "https://files.example/x.mp4"
+YES_OR_NO = Choice((True, False))
 
 
 def model(name: str = "veo-3.1", media: Media = Media.VIDEO, **fields: Any) -> Model:
@@ -103,8 +103,8 @@ def test_a_choice_lists_its_values_for_any_other(value: object, problem: str) ->
 
 def test_true_is_not_one() -> None:
     """Nor is false zero, though they are equal."""
-    assert [None, None] == [FLAG.problem(value) for value in (True, False)]
-    assert [True, True] == [bool(FLAG.problem(value)) for value in (1, 0)]
+    assert [None, None] == [YES_OR_NO.problem(value) for value in (True, False)]
+    assert [True, True] == [bool(YES_OR_NO.problem(value)) for value in (1, 0)]
     assert [True, True] == [bool(Choice((0, 1)).problem(value)) for value in (True, False)]
     assert None is Choice((5,)).problem(5.0)
 
@@ -193,7 +193,7 @@ def test_what_json_has_not_will_not(value: object) -> None:
 
 def test_a_group_names_every_problem_within() -> None:
     """By the names of its options."""
-    group = Group([Option("stylize", Range(0, 1000)), Option("raw", FLAG)])
+    group = Group([Option("stylize", Range(0, 1000)), Option("raw", YES_OR_NO)])
     assert None is group.problem({"stylize": 100, "raw": True})
     assert "stylize: 1001 is not between 0 and 1000; row: unknown option; did you mean 'raw'?" == group.problem(
         {"stylize": 1001, "row": 1}
@@ -203,14 +203,25 @@ def test_a_group_names_every_problem_within() -> None:
 
 @given(value=ANY)
 def test_every_domain_answers_for_every_value(value: object) -> None:
-    """With words, or with nothing, and never with an error."""
-    domains: list[Domain] = [FLAG, Range(0, 9), Range(0, 1, step=0.1), Range(0, 1, step=None), Text("a+"), Anything(), Group([])]
-    assert all(problem is None or problem for problem in (domain.problem(value) for domain in domains))
+    """With words for what it does not take, with nothing for the rest, and never with an error."""
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else -1
+    taken: list[tuple[Domain, bool]] = [
+        (YES_OR_NO, isinstance(value, bool)),
+        (Range(0, 9), 0 <= number <= 9 and abs(number - round(number)) <= 1e-9),
+        (Range(0, 1, step=None), 0 <= number <= 1),
+        (Text("a+"), isinstance(value, str) and {"a"} == set(value)),
+        (Anything(), value is None or isinstance(value, bool | str | list) or number == value),
+        (Group([]), False),
+    ]
+    for domain, fits in taken:
+        problem = domain.problem(value)
+        assert fits == (problem is None)
+        assert "" != problem
 
 
 def test_an_unknown_option_comes_with_a_suggestion_or_the_known_ones() -> None:
     """Or with nothing, where there are none."""
-    known = [Option("seed", Range(0, 9)), Option("tile", FLAG)]
+    known = [Option("seed", Range(0, 9)), Option("tile", YES_OR_NO)]
     assert ["sede: unknown option; did you mean 'seed'?"] == [str(problem) for problem in check_options({"sede": 1}, known)]
     assert ["other: unknown option; known are seed, tile"] == [str(problem) for problem in check_options({"other": 1}, known)]
     assert ["other: unknown option"] == [str(problem) for problem in check_options({"other": 1}, [])]
@@ -274,7 +285,7 @@ def test_a_model_that_cannot_be_chosen_is_a_problem_with_its_reason(known: tuple
 
 def test_a_default_is_that_of_the_fields_domain() -> None:
     """Nothing where a field cannot be set, or is none."""
-    known = able(duration=Range(4, 15, default=5), audio=FLAG)
+    known = able(duration=Range(4, 15, default=5), audio=YES_OR_NO)
     assert [5, None, None, None] == [known.default(field) for field in ("duration", "audio", "seed", "other")]
 
 

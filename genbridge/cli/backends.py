@@ -55,6 +55,10 @@ class Row:
             "key": self.backend.api_key is not None,
             "key_variable": self.provider.key_variable if self.provider else None,
             "default": self.backend.name == default,
+            "settings": [
+                {"name": setting.name, "variable": setting.variable, "description": setting.description}
+                for setting in (self.provider.settings if self.provider else ())
+            ],
             "error": None if self.error is None else error_form(self.error),
         }
 

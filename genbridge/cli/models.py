@@ -147,7 +147,9 @@ def model_form(model: Model, backend: str) -> dict[str, Any]:
         "references": [
             {"role": rule.role.value, "kind": rule.kind.value, "least": rule.least, "most": rule.most} for rule in can.references
         ],
-        "options": [option.name for option in can.options],
+        "options": [
+            {"name": option.name, "takes": words(option.domain), "description": option.description} for option in can.options
+        ],
         "prices": [
             {"amount": price.amount, "per": price.per, "when": dict(price.when), "certainty": price.certainty.value}
             for price in model.prices

@@ -282,7 +282,6 @@ PROVIDER = Provider(
             variable="UPLOAD_GATEWAY_URL",
         ),
     ),
-    refunds_failures=True,
     # The page on caching: 5 minutes for GET /api/models.
     catalogue_ttl=300.0,
 )

@@ -63,6 +63,15 @@ def test_backends_have_json(cli: Cli, file: str) -> None:
         "key": True,
         "key_variable": "MEIGEN_API_TOKEN",
         "default": True,
+        "settings": [
+            {
+                "name": "upload_url",
+                "variable": "UPLOAD_GATEWAY_URL",
+                "description": (
+                    "the gateway that local reference images are uploaded through; the service's own when it is left out"
+                ),
+            }
+        ],
         "error": None,
     }
     assert expected == studio

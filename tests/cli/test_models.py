@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from genbridge.catalogue import FLAG, Anything, Choice, Domain, Group, Model, Option, Price, Range, ReferenceRule, Text
+from genbridge.catalogue import Anything, Choice, Domain, Group, Model, Option, Price, Range, ReferenceRule, Text
 from genbridge.cli.models import price_words, words
 from genbridge.config import BackendConfig
 from genbridge.errors import AuthenticationError
@@ -23,7 +23,7 @@ Cli = Callable[..., Any]
     [
         (None, "-"),
         (Choice(("1:1", "16:9")), "1:1, 16:9"),
-        (FLAG, "yes, no"),
+        (Choice((True, False)), "yes, no"),
         (Choice((3, 4, 5, 6)), "3 to 6"),
         (Choice((1, 2, 4)), "1, 2, 4"),
         (Choice((1, 2)), "1, 2"),
@@ -31,7 +31,7 @@ Cli = Callable[..., Any]
         (Text(r"\d+x\d+", hint="such as 1024x768"), "such as 1024x768"),
         (Text(), "text"),
         (Anything(), "anything"),
-        (Group((Option("chaos", Range(0, 100)), Option("raw", FLAG))), "chaos, raw"),
+        (Group((Option("chaos", Range(0, 100)), Option("raw", Choice((True, False))))), "chaos, raw"),
     ],
 )
 def test_a_domain_is_told_in_words(domain: Domain | None, expected: str) -> None:
@@ -93,7 +93,9 @@ def test_a_model_that_cannot_be_used_says_why(cli: Cli, client: Any, painter: Mo
 def test_models_have_json(cli: Cli, client: Any, painter: Model) -> None:
     """With what each takes."""
     rule = ReferenceRule(role=ReferenceRole.FIRST_FRAME, most=2)
-    can = attrs.evolve(painter.capabilities, references=(rule,), options=(Option("raw", FLAG),))
+    can = attrs.evolve(
+        painter.capabilities, references=(rule,), options=(Option("raw", Choice((True, False)), "no style of its own"),)
+    )
     client.offers = {"studio": (attrs.evolve(painter, capabilities=can, aliases=("p1",)),)}
 
     document = json.loads(cli("models", "--json").stdout)
@@ -110,7 +112,7 @@ def test_models_have_json(cli: Cli, client: Any, painter: Model) -> None:
         "live": False,
         "capabilities": {"aspect_ratio": "1:1, 16:9", "count": "1 to 4"},
         "references": [{"role": "first_frame", "kind": "image", "least": 0, "most": 2}],
-        "options": ["raw"],
+        "options": [{"name": "raw", "takes": "yes, no", "description": "no style of its own"}],
         "prices": [{"amount": 5, "per": "image", "when": {}, "certainty": "exact"}],
     }
     assert {"models": [expected], "errors": []} == document

@@ -29,7 +29,7 @@ def test_the_provider_is_described_as_documented() -> None:
     assert ("MEIGEN_API_TOKEN", "Authorization", "Bearer ") == (PROVIDER.key_variable, PROVIDER.auth_header, PROVIDER.auth_prefix)
     assert Limits(submits=12, per=60.0) == PROVIDER.limits
     assert (3.0, 300.0, 600.0) == (PROVIDER.poll.interval, PROVIDER.poll.deadline(Media.IMAGE), PROVIDER.poll.deadline(Media.VIDEO))
-    assert (True, 300.0) == (PROVIDER.refunds_failures, PROVIDER.catalogue_ttl)
+    assert 300.0 == PROVIDER.catalogue_ttl
     assert [("upload_url", "UPLOAD_GATEWAY_URL", "")] == [(it.name, it.variable, it.default) for it in PROVIDER.settings]
     assert "MEIGEN_BASE_URL" == PROVIDER.base_url_variable
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import assert_type
 
 from genbridge import (
-    FLAG,
     Anything,
     Asset,
     Backend,
@@ -51,7 +50,7 @@ MODEL = Model(
         references=(ReferenceRule(role=ReferenceRole.STYLE, most=2),),
         options=(
             Option("grain", Range(0, 1, step=None)),
-            Option("flip", FLAG),
+            Option("flip", Choice((True, False))),
             Option("ink", Text("#[0-9a-f]{6}", hint="a colour")),
             Option("more", Group((Option("anything", Anything()),))),
         ),

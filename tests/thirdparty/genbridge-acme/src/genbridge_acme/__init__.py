@@ -59,7 +59,6 @@ _PROVIDER = Provider(
     poll=PollPolicy(interval=1.0),
     models=(_MODEL,),
     settings=(Setting(name="workspace", description="the workspace to draw in; the account's first when left out"),),
-    refunds_failures=True,
 )
 _STATUSES = {
     "queued": JobStatus.QUEUED,
