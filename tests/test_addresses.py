@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,9 +95,13 @@ def test_dots_at_the_end_change_nothing(host: str, dots: str) -> None:
     assert is_private(host + dots)
 
 
-@given(st.text(max_size=20))
-def test_any_text_is_a_host_or_none(host: str) -> None:
-    """Whatever stands where a host should is answered."""
-    assert isinstance(is_loopback(host), bool)
-    assert isinstance(is_private(host), bool)
+@given(st.text(max_size=20) | st.ip_addresses().map(str) | st.ip_addresses(network="127.0.0.0/8").map(str))
+def test_this_machine_is_private_whatever_it_is_called(host: str) -> None:
+    """Any text that stands where a host should is answered, and what is this machine is never taken for the internet."""
     assert is_private(host) or not is_loopback(host)
+
+
+@given(st.ip_addresses(network="127.0.0.0/8"))
+def test_every_address_of_this_machine_is_known(address: IPv4Address) -> None:
+    """The whole network 127.0.0.0/8 is."""
+    assert (True, True) == (is_loopback(str(address)), is_private(str(address)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from genbridge.catalogue import Provider, Setting
@@ -728,7 +728,8 @@ def test_any_document_is_read_or_refused(document: dict[str, Any]) -> None:
 def test_no_report_shows_a_key(kind: str, key: str) -> None:
     """However odd the key, its text is not in what is wrong with it, unless it is a short name of a file or a variable."""
     secret = f"{key}{KEY}"
+    assume(not {"/", "\\"} & set(secret))
     document = {"backends": {"studio": {"provider": "acme", "api_key": kind + secret}}}
     config, problems = parse(document, source=None, env={}, providers=Providers())
     words = f"{config!r} {problems!r} {missing_keys(config)!r}"
-    assert KEY not in words or "/" in secret or "\\" in secret
+    assert KEY not in words

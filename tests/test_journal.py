@@ -322,9 +322,12 @@ async def test_the_days_cap_counts_reservations_and_what_was_charged(journal: Sq
 
 async def test_a_refused_jobs_reservation_is_released(journal: SqliteJournal) -> None:
     """A job that cost nothing does not count."""
-    lease = await journal.add(a_job(1), Caps())
+    caps = Caps(per_day=100, jobs_per_day=1)
+    lease = await journal.add(a_job(1), caps)
+    with pytest.raises(BudgetError, match="spent or reserved 100 today"):
+        await journal.add(a_job(2), caps)
     await journal.update(lease, a_job(1, status=JobStatus.FAILED, finished_at=NOON, cost=Cost(amount=0)))
-    await journal.add(a_job(2), Caps(per_day=100, jobs_per_day=1))
+    await journal.add(a_job(2), caps)
 
 
 async def test_the_days_cap_on_jobs_counts_them(journal: SqliteJournal) -> None:
@@ -336,9 +339,12 @@ async def test_the_days_cap_on_jobs_counts_them(journal: SqliteJournal) -> None:
 
 async def test_yesterdays_jobs_do_not_count(journal: SqliteJournal, clock: WallClock) -> None:
     """The day begins at midnight, UTC."""
-    await journal.add(a_job(1), Caps(per_day=100))
+    caps = Caps(per_day=100)
+    await journal.add(a_job(1), caps)
+    with pytest.raises(BudgetError, match="spent or reserved 100 today"):
+        await journal.add(a_job(2), caps)
     clock.seconds += 86400
-    await journal.add(a_job(2, created_at=NOON + timedelta(days=1)), Caps(per_day=100))
+    await journal.add(a_job(2, created_at=NOON + timedelta(days=1)), caps)
 
 
 async def test_submits_wait_for_the_limit_over_all_jobs_of_a_backend(journal: SqliteJournal, clock: WallClock) -> None:

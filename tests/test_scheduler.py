@@ -294,10 +294,11 @@ async def test_a_services_hint_is_obeyed_each_time_on_success_and_on_error() -> 
 
 
 async def test_a_job_the_service_does_not_know_yet_is_given_grace() -> None:
-    """A 404 right after the submit is nothing."""
+    """A 404 right after the submit is a missed poll: it is asked again, each time after twice as long."""
     service = a_service(polls=[said(404), said(404), done()])
     async with opened(service) as client:
         await service.clock.run(client.generate(REQUEST))
+    assert [2.0, 6.0, 14.0] == service.poll_times
 
 
 async def test_a_job_the_service_keeps_not_knowing_has_expired() -> None:
