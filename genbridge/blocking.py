@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from genbridge.client import Client, Handle
+from genbridge.errors import JournalError
 
 if TYPE_CHECKING:
     from genbridge.catalogue import Model
@@ -30,8 +31,16 @@ class _Loop:
         self._thread = threading.Thread(target=self._loop.run_forever, name="genbridge", daemon=True)
         self._thread.start()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was stopped."""
+        return self._loop.is_closed()
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end; an interrupt cancels it."""
+        if self._loop.is_closed():
+            work.close()
+            raise JournalError("the client is closed; open another to go on with its jobs")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -48,12 +57,20 @@ class _Loop:
             return
 
     def close(self) -> None:
-        """Stop the loop and its thread."""
+        """Stop the loop and its thread; who still waits in another thread gets a `CancelledError`."""
+        self.run(_cancel_others())
         self.run(self._loop.shutdown_asyncgens())
         self.run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _next(items: AsyncIterator[T]) -> T:
@@ -83,6 +100,8 @@ class BlockingClient:
 
     def close(self) -> None:
         """Stop driving jobs and close everything; jobs go on at their services and stay on record."""
+        if self._loop.closed:
+            return
         self._loop.run(self._client.aclose())
         self._loop.close()
 

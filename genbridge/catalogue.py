@@ -56,7 +56,7 @@ class Choice:
 
 
 def _kind(value: object) -> type:
-    """Return a value's type, with all plain numbers as one, so that `True` is not 1, and a `Decimal`, which JSON has not, is none."""
+    """Return a value's type, with all plain numbers as one: `True` is not 1, and a `Decimal` no number that JSON has."""
     return float if type(value) is int else type(value)
 
 
@@ -482,7 +482,14 @@ def price(request: Request, model: Model, unit: str) -> Quote:
     for entry in model.prices:
         if all(effective.get(name) == value for name, value in entry.when.items()):
             return _sum(entry, effective, request, model, unit)
-    return Quote(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=f"no price is known for {model.id}", model=model.id)
+    basis = f"no price is known for {model.id}{_known_prices(model)}"
+    return Quote(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=basis, model=model.id)
+
+
+def _known_prices(model: Model) -> str:
+    """Say which settings there is a price for, so that a caller may choose one."""
+    known = [" and ".join(f"{name} {value}" for name, value in entry.when.items()) for entry in model.prices]
+    return f" as it was asked for; one is known with {listed(dict.fromkeys(known))}" if known else ""
 
 
 def _effective(request: Request, model: Model) -> dict[str, Any]:

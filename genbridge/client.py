@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -13,9 +14,10 @@ from uuid import uuid4
 import attrs
 
 from genbridge.backends import Account, Plan
+from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, PollConfig, Route, Secret, load
 from genbridge.drives import Drive
-from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, RequestError
+from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, Problem, RequestError
 from genbridge.journal import Caps, Journal, open_journal
 from genbridge.plugins import Registry, installed
 from genbridge.scheduler import Scheduler
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
     from genbridge.sandbox import Sandbox
-
-_log = logging.getLogger(__name__)
 
 _log = logging.getLogger(__name__)
 
@@ -161,6 +161,7 @@ class Client:
         `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap, `BackendError`
         when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
         """
+        _check_cap(max_cost)
         plans = _with_key(await self._plans(request, backend))
         for account, plan in plans[:-1]:
             try:
@@ -185,8 +186,7 @@ class Client:
             quote=plan.quote,
             created_at=self._clock.now(),
         )
-        lease = await self._record.add(job, _caps(account.config, max_cost))
-        drive = await self._driver.submit(job, account, lease, patience=patience)
+        drive = await self._driver.submit(job, account, _caps(account.config, max_cost), patience=patience)
         return Handle(self._driver, job, drive)
 
     async def generate(
@@ -301,6 +301,11 @@ class Client:
         if not plans:
             raise refusals[0]
         return sorted(plans, key=_price) if prefer == "cheapest" else plans
+
+
+def _check_cap(max_cost: object) -> None:
+    if max_cost is not None and (problem := Range(0, math.inf, step=None).problem(max_cost)):
+        raise RequestError("the request is not valid; nothing was sent", problems=[Problem("max_cost", problem)])
 
 
 def _with_key(plans: list[tuple[Account, Plan]]) -> list[tuple[Account, Plan]]:

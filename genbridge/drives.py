@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from genbridge.journal import Lease
 
 
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @attrs.define(eq=False)
 class Drive:
     """One job in this process: its record, the last that was seen of it, and who waits."""
@@ -37,8 +43,10 @@ class Drive:
     queues: list[asyncio.Queue[Snapshot]] = attrs.field(factory=list)
     accepted: asyncio.Event = attrs.field(factory=asyncio.Event)
     ended: asyncio.Event = attrs.field(factory=asyncio.Event)
-    answered: asyncio.Event = attrs.field(factory=asyncio.Event)
-    """Set when what came of a POST is recorded."""
+    taking: asyncio.Future[None] | None = None
+    """The look at the record with which driving a job on record begins."""
+    answered: asyncio.Event = attrs.field(factory=_set_event)
+    """Set but for the time from the record of an intent to submit to that of what came of it."""
     stop: asyncio.Event = attrs.field(factory=asyncio.Event)
     """Set when a job that is still waiting to be sent is cancelled."""
 

@@ -13,6 +13,9 @@ from genbridge.errors import Problem, RequestError
 from genbridge.formats import HEAD, check_format, content_type
 from genbridge.types import File, Reference, Request
 
+_MOST_BYTES = 256 * 1024**2
+"""The most bytes of a local file where a service does not say, as it is read into memory."""
+
 
 def problems(request: Request, model: Model, *, base_url: str) -> Iterator[Problem]:
     """Name what is wrong with a request's references: missing, unreadable, too large or of another kind, or not public.
@@ -48,8 +51,9 @@ def _local(path: Path, rule: ReferenceRule) -> str | None:
         return f"{str(path)!r} is not a file"
     if not head:
         return f"{str(path)!r} is empty"
-    if rule.most_bytes is not None and status.st_size > rule.most_bytes:
-        return f"{str(path)!r} has {status.st_size / 1024**2:.1f} MB, the most is {rule.most_bytes / 1024**2:g} MB"
+    most = rule.most_bytes or _MOST_BYTES
+    if status.st_size > most:
+        return f"{str(path)!r} has {status.st_size / 1024**2:.1f} MB, the most is {most / 1024**2:g} MB"
     problem = check_format(head, rule.kind)
     return f"{str(path)!r} is not of the right kind: {problem}" if problem else None
 

@@ -28,7 +28,7 @@ from genbridge.errors import (
     RateLimitError,
     ServiceError,
 )
-from genbridge.journal import Attempt, Journal, Lease
+from genbridge.journal import Attempt, Caps, Journal, Lease
 from genbridge.limits import Wait
 from genbridge.timing import Clock, wait_for
 from genbridge.types import Failure, Job, JobStatus, Snapshot, Verdict
@@ -77,6 +77,8 @@ class Scheduler:
         self._turns: dict[str, asyncio.Lock] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = _CLOSING
+        self._closed = False
+        self._unsaved: list[tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]] = []
 
     def start(self) -> None:
         """Begin to drive."""
@@ -89,23 +91,38 @@ class Scheduler:
 
     async def aclose(self) -> None:
         """Stop driving, once what was answered to a POST under way is recorded. Jobs go on at their services, and on record."""
+        self._closed = True
         deadline = self._clock.monotonic() + self._closing
-        for drive in [drive for drive in self._drives.values() if drive.job.status is JobStatus.SUBMITTING]:
-            if not await wait_for(self._clock, drive.answered, deadline - self._clock.monotonic()) and drive.lease is not None:
-                failure = Failure(message="the program stopped waiting for the answer")
-                await self._record(self._journal.unknown, drive.lease, attrs.evolve(drive.job, failure=failure))
+        while under_way := [drive for drive in self._drives.values() if not drive.answered.is_set()]:
+            for drive in under_way:
+                await self._await_answer(drive, deadline)
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._save_unsaved()
+        for drive in list(self._drives.values()):
+            drive.end(JournalError(f"the client was closed; job {drive.job.id} is on record: pick it up by its id"))
+
+    async def _await_answer(self, drive: Drive, deadline: float) -> None:
+        """Wait until what came of a POST is on record; when it takes too long, that is recorded."""
+        if await wait_for(self._clock, drive.answered, deadline - self._clock.monotonic()):
+            return
+        drive.answered.set()
+        if drive.lease is not None:
+            failure = Failure(message="the program stopped waiting for the answer")
+            await self._record(self._journal.unknown, drive.lease, attrs.evolve(drive.job, failure=failure))
 
     # What the client asks for.
 
-    async def submit(self, job: Job, account: Account, lease: Lease, *, patience: float) -> Drive:
-        """Submit a recorded job and return when the service has accepted it; raises what went wrong."""
-        drive = Drive(job=job, account=account, lease=lease)
-        self._drives[job.id] = drive
-        self._spawn(self._guard(drive, self._submit, drive, patience))
+    async def submit(self, job: Job, account: Account, caps: Caps, *, patience: float) -> Drive:
+        """Record a job, submit it and return when the service has accepted it; raises what went wrong.
+
+        Whoever gives up waiting does not stop the job.
+        """
+        self._check_open()
+        drive = self._drives[job.id] = Drive(job=job, account=account)
+        self._spawn(self._guard(drive, self._begin, drive, caps, patience))
         await drive.accepted.wait()
         if drive.error is not None and drive.job.status is not JobStatus.CANCELLED and drive.job.provider_id is None:
             raise drive.error
@@ -113,11 +130,25 @@ class Scheduler:
 
     async def attach(self, job: Job) -> Drive:
         """Drive a job on record to its end, or watch it while another process does."""
-        if drive := self._drives.get(job.id):
-            return drive
-        drive = self._drives[job.id] = Drive(job=job, account=self._account(job.backend, job.provider))
-        await self._take(drive)
+        self._check_open()
+        drive = self._drives.get(job.id)
+        if drive is None:
+            drive = self._drives[job.id] = Drive(job=job, account=self._account(job.backend, job.provider))
+            drive.taking = self._task(self._take_first(drive))
+        if drive.taking is not None:
+            await asyncio.shield(drive.taking)
         return drive
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise JournalError("the client is closed; open another to go on with its jobs")
+
+    async def _take_first(self, drive: Drive) -> None:
+        try:
+            await self._take(drive)
+        except BaseException:
+            self._drives.pop(drive.job.id, None)
+            raise
 
     async def cancel(self, drive: Drive) -> None:
         """Stop a job; raises `CancelUnsupportedError` where the service has no way to."""
@@ -178,6 +209,10 @@ class Scheduler:
 
     # The submit.
 
+    async def _begin(self, drive: Drive, caps: Caps, patience: float) -> None:
+        drive.lease = await self._journal.add(drive.job, caps)
+        await self._submit(drive, patience)
+
     async def _submit(self, drive: Drive, patience: float) -> None:
         """Send a job, again as long as it was certainly not accepted and `patience` (seconds) lasts."""
         account, job = drive.account, drive.job
@@ -209,7 +244,9 @@ class Scheduler:
             return None
         async with self._turns.setdefault(drive.job.backend, asyncio.Lock()):
             while not drive.stop.is_set():
-                answer = await self._journal.begin_submit(drive.lease, drive.account.limits)
+                if self._closed:
+                    return None
+                answer = await self._begin_submit(drive, drive.lease)
                 if not isinstance(answer, Wait):
                     self._began(drive, answer)
                     return answer
@@ -218,11 +255,21 @@ class Scheduler:
         await self._finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=nothing(drive.job, "it was never sent")))
         return None
 
+    async def _begin_submit(self, drive: Drive, lease: Lease) -> Attempt | Wait | None:
+        """Record the intent; from here on closing waits until what came of it is on record."""
+        drive.answered.clear()
+        answer: Attempt | Wait | None = None
+        try:
+            answer = await self._journal.begin_submit(lease, drive.account.limits)
+        finally:
+            if not isinstance(answer, Attempt):
+                drive.answered.set()
+        return answer
+
     def _began(self, drive: Drive, attempt: Attempt | None) -> None:
         if attempt is None:
             self._lose(drive)
             return
-        drive.answered.clear()
         drive.posted = self._clock.monotonic()
         drive.job = attrs.evolve(drive.job, status=JobStatus.SUBMITTING)
         drive.publish(Snapshot(status=JobStatus.SUBMITTING))
@@ -271,6 +318,7 @@ class Scheduler:
         await self._record(self._journal.unknown, lease, drive.job)
         drive.answered.set()
         if lease.attempt is None or not await self._looked_up(drive, lease.attempt, patient=patient):
+            await self._record(self._journal.release, lease)
             self._drives.pop(drive.job.id, None)
             drive.end(outcome(drive.job))
 
@@ -331,6 +379,8 @@ class Scheduler:
                 await self._journal.beat()
             except JournalError as error:
                 _log.warning("%s", error)
+            else:
+                await self._save_unsaved()
 
     def _schedule(self, drive: Drive, delay: float) -> None:
         drive.turn = next(self._order)
@@ -436,9 +486,15 @@ class Scheduler:
         drive.job = job
         drive.snapshot = attrs.evolve(snapshot, cost=cost)
         if drive.lease is not None and await self._record(self._journal.update, drive.lease, job) is False:
-            _log.warning("job %s was taken over by another process, which records its end", job.id)
+            await self._reclaim(job)
         self._drives.pop(job.id, None)
         drive.end(outcome(job))
+
+    async def _reclaim(self, job: Job) -> None:
+        """Record an end that the lost lease could not, unless somebody drives the job now."""
+        lease = await self._record(self._journal.acquire, job.id)
+        if lease is None or not await self._record(self._journal.update, lease, job):
+            _log.warning("job %s was taken over by another process, which records its end", job.id)
 
     def _lose(self, drive: Drive) -> None:
         """Another process drives the job now: watch it."""
@@ -449,9 +505,18 @@ class Scheduler:
     # Tasks and writes.
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        _ = self._task(work)
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits hears of it
 
     async def _guard(self, drive: Drive, step: Callable[..., Awaitable[None]], *values: Any) -> None:
         """Run a step of a job; what goes wrong ends the wait for it, and a job that was not sent."""
@@ -475,10 +540,8 @@ class Scheduler:
                 cost=nothing(drive.job, "nothing was started"),
                 failure=Failure(message=str(error), code=code),
             )
-            try:
-                await self._journal.update(drive.lease, drive.job)
-            except JournalError as second:
-                _log.error("%s", second)
+            self._unsaved.append((self._journal.update, (drive.lease, drive.job)))
+            await self._save_unsaved()
         if isinstance(error, BackendError):
             error.job = drive.job
         drive.end(error)
@@ -495,7 +558,18 @@ class Scheduler:
                 for job in (value for value in values if isinstance(value, Job)):
                     _log.error("job %s is %s under the service's id %r, but %s", job.id, job.status, job.provider_id, error)
                 await self._clock.sleep(pause)
+        self._unsaved.append((write, values))
         return None
+
+    async def _save_unsaved(self) -> None:
+        """Write what could not be written before."""
+        unsaved, self._unsaved = self._unsaved, []
+        for write, values in unsaved:
+            try:
+                await write(*values)
+            except JournalError as error:
+                _log.error("%s", error)
+                self._unsaved.append((write, values))
 
 
 def _pause(error: GenbridgeError, tries: int) -> float | None:

@@ -298,6 +298,16 @@ async def test_a_job_dearer_than_it_may_be_is_not_sent() -> None:
     assert 1 == len(service.posts)
 
 
+@pytest.mark.parametrize("cap", [float("nan"), -1, "12", True])
+async def test_a_cap_that_is_no_number_is_an_error(cap: Any) -> None:
+    """And not no cap."""
+    service = a_service()
+    async with opened(service) as client:
+        with pytest.raises(RequestError, match="max_cost"):
+            await client.submit(REQUEST, max_cost=cap)
+    assert [] == service.calls
+
+
 async def test_a_days_budget_is_kept_over_clients_and_unknown_jobs_count(tmp_path: Path) -> None:
     """What may have been billed stays reserved."""
     config = a_config(budget=Budget(per_day=60))
@@ -519,6 +529,16 @@ def test_errors_come_through_the_blocking_face(tmp_path: Path) -> None:
         genbridge.generate(ImageRequest("a hat"), config=tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="IMINI_API_KEY"):
         genbridge.generate(ImageRequest("a hat"), backend="imini")
+
+
+def test_a_closed_blocking_client_says_so() -> None:
+    """And closing again is nothing."""
+    client = BlockingClient(Client.sandbox(speed=1000))
+    with client:
+        pass
+    client.close()
+    with pytest.raises(JournalError, match="closed"):
+        client.generate(ImageRequest("a hat"))
 
 
 # Secrets.

@@ -467,3 +467,66 @@ async def test_a_row_that_cannot_be_read_is_a_journal_error(journal: SqliteJourn
     await journal._do(lambda db: db.execute("update jobs set request = '{}'"))
     with pytest.raises(JournalError, match="cannot be read"):
         await journal.get("job-1")
+
+
+async def test_a_damaged_row_does_not_hide_the_others(journal: SqliteJournal, caplog: pytest.LogCaptureFixture) -> None:
+    """Lists leave it out, and the log names it with the service's id."""
+    for number in (1, 2):
+        await journal.add(a_job(number), Caps())
+    await journal._do(lambda db: db.execute("update jobs set status = 'weird', provider_id = 'p7' where id = 'job-1'"))
+    assert [a_job(2)] == await journal.unfinished()
+    assert [a_job(2)] == await journal.page(status=None, backend=None, before=None, limit=9)
+    assert any("job-1" in record.getMessage() and "p7" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_journal_that_was_removed_takes_no_intent(journal: SqliteJournal) -> None:
+    """Nobody would find it again, so nothing is sent."""
+    lease = await journal.add(a_job(), Caps())
+    assert journal.path is not None
+    journal.path.unlink()
+    with pytest.raises(JournalError, match="removed or replaced"):
+        await journal.begin_submit(lease, Limits())
+
+
+async def test_a_path_that_no_system_takes_is_told() -> None:
+    """And not waited for."""
+    with pytest.raises(JournalError, match="cannot be opened"):
+        await open_journal(Path("a\0b")).open()
+
+
+async def test_a_clock_set_back_does_not_stop_submits_for_long(journal: SqliteJournal, clock: WallClock) -> None:
+    """Times in the future count as of now."""
+    limits = Limits(submits=1, per=60)
+    leases = [await journal.add(a_job(number), Caps()) for number in range(2)]
+    await journal.begin_submit(leases[0], limits)
+    clock.seconds -= 3600
+    assert Wait(60.0, "at most 1 submits in 60 s") == await journal.begin_submit(leases[1], limits)
+    clock.seconds += 60
+    assert isinstance(await journal.begin_submit(leases[1], limits), Attempt)
+
+
+async def test_a_job_in_doubt_counts_as_running_for_half_an_hour(journal: SqliteJournal, clock: WallClock) -> None:
+    """Then it no longer holds up the others."""
+    lease, _ = await begun(journal, a_job(1))
+    await journal.unknown(lease, a_job(1))
+    second = await journal.add(a_job(2), Caps())
+    assert isinstance(await journal.begin_submit(second, Limits(concurrent=1)), Wait)
+    clock.seconds += 1802
+    assert isinstance(await journal.begin_submit(second, Limits(concurrent=1)), Attempt)
+
+
+async def test_a_job_let_go_can_be_taken_and_its_old_lease_is_worth_nothing(journal: SqliteJournal) -> None:
+    """By whoever comes first."""
+    lease = await journal.add(a_job(), Caps())
+    await journal.release(lease)
+    assert await journal.acquire("job-1") == Lease("job-1", 2)
+    assert not await journal.update(lease, a_job(status=JobStatus.RUNNING))
+
+
+async def test_closing_a_journal_that_cannot_be_written_closes_it(journal: SqliteJournal, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says so, and the thread ends."""
+    await journal._do(lambda db: db.execute("drop table drivers"))
+    await journal.aclose()
+    with pytest.raises(JournalError, match="not open"):
+        await journal.get("job-1")
+    assert any("cannot be written" in record.getMessage() for record in caplog.records)

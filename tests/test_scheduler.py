@@ -38,6 +38,7 @@ from genbridge import (
     ConfigError,
     Cost,
     GenbridgeError,
+    Handle,
     Job,
     JobCancelledError,
     JobExpiredError,
@@ -589,3 +590,146 @@ async def test_a_job_that_another_process_is_about_to_send_cannot_be_cancelled_h
         with pytest.raises(CancelUnsupportedError, match="another process"):
             await other.handle(job.id).cancel()
     submit.cancel()
+
+
+# Closing, and giving up.
+
+
+class Slow(Service):
+    """A service that answers a submit only when it is let."""
+
+    def __init__(self, **scripts: Any) -> None:
+        super().__init__(**scripts)
+        self.arrived = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def send(self, call: Call, origin: Origin) -> Reply:
+        if call.method == "POST":
+            self.arrived.set()
+            await self.may_answer.wait()
+        return await super().send(call, origin)
+
+
+async def test_closing_records_every_answer_and_starts_no_post(tmp_path: Path) -> None:
+    """With many submits under way, each that was sent is on record with its id, and the others were not sent."""
+    service = Slow(submits=[accepted()], polls=[running()])
+    studio = Studio(limits=Limits(submits=3, per=60))
+    async with opened(service, journal=tmp_path / "jobs.db", studio=studio) as client:
+        submits = [asyncio.create_task(client.submit(REQUEST)) for _ in range(10)]
+        await service.arrived.wait()
+        asyncio.get_running_loop().call_later(0.01, service.may_answer.set)
+    ended = await asyncio.gather(*submits, return_exceptions=True)
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        jobs = [job async for job in client.jobs()]
+    sent = [job for job in jobs if job.provider_id == "p1"]
+    assert len(service.posts) == len(sent)
+    assert {JobStatus.PENDING} == {job.status for job in jobs if job not in sent}
+    assert {JournalError} == {type(end) for end in ended if isinstance(end, Exception)}
+
+
+async def test_closing_waits_until_an_answered_submit_is_on_record() -> None:
+    """A journal that is busy at that moment does not lose the id."""
+    service = a_service(polls=[running()])
+    recorded = asyncio.Event()
+
+    class Busy(InlineJournal):
+        async def submitted(self, attempt: Attempt, job: Job) -> bool:
+            recorded.set()
+            await asyncio.sleep(0.01)
+            return await super().submitted(attempt, job)
+
+    async with opened(service, journal=Busy(None)) as client:
+        submit = asyncio.create_task(client.submit(REQUEST))
+        await recorded.wait()
+    assert "p1" == (await submit).job.provider_id
+
+
+async def test_giving_up_a_submit_at_any_moment_leaves_no_job_behind_that_was_not_sent() -> None:
+    """The job goes on without its caller, whenever that was cancelled."""
+    for steps in range(25):
+        service = a_service(polls=[running()])
+        async with opened(service) as client:
+            submit = asyncio.create_task(client.submit(REQUEST))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            submit.cancel()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            jobs = [job.provider_id async for job in client.jobs()]
+        assert ["p1"] * len(service.posts) == jobs
+
+
+async def test_giving_up_a_wait_at_any_moment_does_not_spoil_the_next(tmp_path: Path) -> None:
+    """The job of another process's record is attached all the same."""
+    service = a_service(polls=[running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        job_id = (await client.submit(REQUEST)).id
+    for steps in range(12):
+        service.polls = deque([running(), done()])
+        async with opened(service, journal=tmp_path / "jobs.db") as client:
+            handle = client.handle(job_id)
+            wait = asyncio.create_task(handle.result())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            wait.cancel()
+            assert 1 == len((await service.clock.run(handle.result())).assets)
+
+
+async def test_whoever_waits_when_the_client_is_closed_is_told() -> None:
+    """Nobody waits for ever; the job is on record."""
+    service = a_service(polls=[running()])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        wait = asyncio.create_task(handle.result())
+        follow = asyncio.create_task(_last(handle))
+        await asyncio.sleep(0)
+    with pytest.raises(JournalError, match="the client was closed"):
+        await wait
+    assert JobStatus.QUEUED is await follow
+    with pytest.raises(JournalError, match="closed"):
+        await handle.result()
+    with pytest.raises(JournalError):
+        await client.submit(REQUEST)
+
+
+async def _last(handle: Handle) -> JobStatus:
+    return [snapshot.status async for snapshot in handle.events()][-1]
+
+
+async def test_a_job_in_doubt_is_free_for_another_process(tmp_path: Path) -> None:
+    """Its error advises to resume, which works while the first client lives."""
+    service = a_service(submits=[LOST], look_ups=[said(500), said(500), said(500), running(id="p1")])
+    async with (
+        opened(service, journal=tmp_path / "jobs.db", studio=KeyedStudio()) as client,
+        opened(service, journal=tmp_path / "jobs.db", studio=KeyedStudio()) as other,
+    ):
+        with pytest.raises(SubmitUnknownError):
+            await service.clock.run(client.submit(REQUEST))
+        (handle,) = await service.clock.run(other.resume())
+    assert JobStatus.SUCCEEDED is handle.job.status
+
+
+async def test_what_could_not_be_written_is_written_when_it_can_be() -> None:
+    """A disk that was full for a while loses no id."""
+    service = a_service(polls=[running()] * 40 + [done()])
+    journal = BrokenJournal(None)
+    journal.broken = frozenset({"submitted"})
+    async with opened(service, journal=journal) as client:
+        handle = await service.clock.run(client.submit(REQUEST))
+        assert JobStatus.SUBMITTING is (await anext(client.jobs())).status
+        journal.broken = frozenset()
+        await service.clock.run(service.clock.sleep(6))
+        assert "p1" == (await anext(client.jobs())).provider_id
+    assert "p1" == handle.job.provider_id
+
+
+async def test_a_known_end_is_recorded_though_the_lease_was_lost(tmp_path: Path) -> None:
+    """When nobody drives the job, whoever knows its end writes it."""
+    service = a_service(polls=[running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        handle = await client.submit(REQUEST)
+        with sqlite3.connect(tmp_path / "jobs.db") as db:
+            db.execute("update jobs set epoch = 9, owner = null")
+        db.close()
+        await service.clock.run(handle.result())
+        assert JobStatus.SUCCEEDED is (await anext(client.jobs())).status

@@ -81,6 +81,9 @@ class Journal(Protocol):
     async def unknown(self, lease: Lease, job: Job) -> None:
         """Record that the POST may have been accepted, and why nobody knows."""
 
+    async def release(self, lease: Lease) -> None:
+        """Let an unfinished job go, so that any process may take it."""
+
     async def update(self, lease: Lease, job: Job) -> bool:
         """Record how far a running job is, or how it ended; `False` when the lease is lost."""
 

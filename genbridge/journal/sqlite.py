@@ -8,6 +8,7 @@ driver says so every few seconds, and one on this machine whose process has gone
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sqlite3
@@ -28,6 +29,8 @@ from genbridge.journal import Attempt, Caps, Lease
 from genbridge.journal.records import COLUMNS, dump, load
 from genbridge.limits import Wait, next_start
 from genbridge.types import Job, JobStatus, Quote
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -57,7 +60,12 @@ _DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a driver's jobs may be taken over."""
 _BUSY = 10.0
 """Seconds to wait for another process's transaction."""
-_OPEN_STATES = ("submitting", "unknown", "queued", "running")
+_RUNNING = (
+    "select count(*) from jobs where backend = ? and finished is null "
+    "and (status in ('submitting', 'queued', 'running') or (status = 'unknown' and created > ?))"
+)
+_DOUBT_LASTS = 1800.0
+"""Seconds for which a job that may have been accepted counts as one that the service works on."""
 _BATCH = 512
 _DAY = 86400.0
 
@@ -79,6 +87,7 @@ class SqliteJournal:
         self._now = now
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._inode = 0
 
     async def open(self) -> None:
         """Open or create the file; raises `JournalError` when it cannot be used."""
@@ -93,10 +102,11 @@ class SqliteJournal:
             return
         try:
             await self._do(lambda db: db.execute("delete from drivers where owner = ?", (self.owner,)))
-        finally:
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+        except JournalError as error:
+            _log.warning("%s", error)
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._thread = None
 
     async def add(self, job: Job, caps: Caps) -> Lease:
         """Record a new job with its reservation and take its lease."""
@@ -148,6 +158,7 @@ class SqliteJournal:
         token = uuid4().hex
 
         def work(db: sqlite3.Connection) -> Attempt | Wait | None:
+            self._check_there()
             row = db.execute(
                 "select backend from jobs where id = ? and epoch = ? and status = 'pending'", (lease.job_id, lease.epoch)
             ).fetchone()
@@ -161,16 +172,22 @@ class SqliteJournal:
 
         return await self._do(work)
 
+    def _check_there(self) -> None:
+        """Raise `JournalError` when the file was removed or replaced, so that nobody would find what is written to it."""
+        if self.path is not None and (not self.path.exists() or self.path.stat().st_ino != self._inode):
+            raise JournalError(f"the journal {str(self.path)!r} was removed or replaced while in use; nothing was sent")
+
     def _wait(self, db: sqlite3.Connection, backend: str, limits: Limits) -> Wait | None:
         now = self._now()
         pause = db.execute("select until from pauses where backend = ? and until > ?", (backend, now)).fetchone()
         if pause:
             return Wait(pause[0] - now, "the service asked for a pause")
         db.execute("delete from submits where backend = ? and at <= ?", (backend, now - limits.per))
-        recent = [at for (at,) in db.execute("select at from submits where backend = ? and at <= ? order by at", (backend, now))]
-        states = ", ".join(f"'{state}'" for state in _OPEN_STATES)
-        running = f"select count(*) from jobs where backend = ? and finished is null and status in ({states})"  # noqa: S608
-        return next_start(recent, db.execute(running, (backend,)).fetchone()[0], limits, now)
+        # A clock that was set back leaves times in the future: count them as of now.
+        db.execute("update submits set at = ? where backend = ? and at > ?", (now, backend, now))
+        recent = [at for (at,) in db.execute("select at from submits where backend = ? order by at", (backend,))]
+        running = db.execute(_RUNNING, (backend, now - _DOUBT_LASTS)).fetchone()[0]
+        return next_start(recent, running, limits, now)
 
     async def pause(self, backend: str, seconds: float) -> None:
         """Let nobody submit to a backend for that long."""
@@ -192,6 +209,11 @@ class SqliteJournal:
         """Record that the POST may have been accepted, and why nobody knows."""
         mark = "update jobs set status = 'unknown', failure = ? where id = ? and epoch = ? and status in ('submitting', 'unknown')"
         await self._do(lambda db: db.execute(mark, (dump(job)["failure"], lease.job_id, lease.epoch)))
+
+    async def release(self, lease: Lease) -> None:
+        """Let an unfinished job go, so that any process may take it."""
+        free = "update jobs set owner = null where id = ? and epoch = ?"
+        await self._do(lambda db: db.execute(free, (lease.job_id, lease.epoch)))
 
     async def update(self, lease: Lease, job: Job) -> bool:
         """Record how far a running job is, or how it ended; `False` when the lease is lost."""
@@ -233,11 +255,11 @@ class SqliteJournal:
         used = {text: values for text, values in conditions.items() if values != (None,)}
         where = " and ".join([*used, "finished is null" if unfinished else "true"])
         values = [value for group in used.values() for value in group]
-        return await self._do(lambda db: _select(db, f"{where} order by created desc, id desc limit ?", (*values, limit)))
+        return await self._do(lambda db: _readable(db, f"{where} order by created desc, id desc limit ?", (*values, limit)))
 
     async def unfinished(self) -> Sequence[Job]:
         """Return the unfinished jobs that no living driver has, oldest first."""
-        return await self._do(lambda db: _select(db, "finished is null and free(owner) order by created, id", ()))
+        return await self._do(lambda db: _readable(db, "finished is null and free(owner) order by created, id", ()))
 
     # The thread that owns the connection.
 
@@ -254,7 +276,7 @@ class SqliteJournal:
     def _serve(self, opened: Future[None]) -> None:
         try:
             db = self._connect()
-        except (sqlite3.Error, OSError, JournalError) as error:
+        except Exception as error:  # noqa: BLE001 (whoever opens it must hear of anything)
             opened.set_exception(error if isinstance(error, JournalError) else self._error("opened", error))
             return
         opened.set_result(None)
@@ -305,7 +327,7 @@ class SqliteJournal:
 
     def _connect(self) -> sqlite3.Connection:
         if self.path is not None:
-            _make_private(self.path)
+            self._inode = _make_private(self.path)
         db = sqlite3.connect(self.path or ":memory:", isolation_level=None, timeout=_BUSY)
         db.row_factory = sqlite3.Row
         db.create_function("free", 1, lambda owner: owner in {None, self.owner} or not self._alive(db, owner))
@@ -376,7 +398,22 @@ def exceeds_day(backend: str, quote: Quote, caps: Caps, *, spent: float, count: 
 
 
 def _select(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Job]:
-    return [load(row) for row in db.execute(f"select {', '.join(COLUMNS)} from jobs where {where}", values)]  # noqa: S608
+    return [load(dict(row)) for row in _rows(db, where, values)]
+
+
+def _readable(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Job]:
+    """Return the jobs of rows that can be read; a damaged one must not hide the others, and is named in the log."""
+    jobs = []
+    for row in _rows(db, where, values):
+        try:
+            jobs.append(load(dict(row)))
+        except Exception as error:  # noqa: BLE001 (whatever a damaged row raises)
+            _log.error("the record of job %s (the service's id: %s) cannot be read: %s", row["id"], row["provider_id"], error)
+    return jobs
+
+
+def _rows(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[sqlite3.Row]:
+    return db.execute(f"select {', '.join(COLUMNS)} from jobs where {where}", values).fetchall()  # noqa: S608 (our own words)
 
 
 def _first(jobs: Sequence[Job]) -> Job | None:
@@ -398,10 +435,17 @@ def _deliver(future: Future[Any], value: Any, failure: BaseException | None) -> 
         future.set_exception(failure)
 
 
-def _make_private(path: Path) -> None:
-    """Create the file, and the folders that are missing, for this user only; SQLite gives its side files the same mode."""
+def _make_private(path: Path) -> int:
+    """Create the file, and the folders that are missing, for this user only; return its inode.
+
+    SQLite gives its side files the same mode.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        return os.fstat(descriptor).st_ino
+    finally:
+        os.close(descriptor)
 
 
 def _runs(pid: int) -> bool:

@@ -159,6 +159,9 @@ def snapshot(job: Job, reply: Reply) -> Snapshot:
     word = document.words("status")
     if known is not None and word is not None:
         return _observe(job, known, word, reply, document)
+    if document.flag("success") is False and known is None:
+        # The page: `success` is whether the request was accepted.
+        raise error(reply, InvalidRequestError)
     if _is_error(document):
         raise error(reply)
     if known is None:
@@ -278,14 +281,14 @@ def _failure(document: Fields) -> Failure:
 # Refusals.
 
 
-def error(reply: Reply) -> ServiceError:
-    """Return the error that a reply is, whatever its HTTP status."""
+def error(reply: Reply, otherwise: type[ServiceError] | None = None) -> ServiceError:
+    """Return the error that a reply is, whatever its HTTP status; of the kind `otherwise` when nothing tells which."""
     document = reply.document()
     reason = _reason(document)
     code = document.text("code", "failureCode") or document.item("error").text("code")
     return reply.refusal(
         _message(reason, document),
-        kind=_CODES.get(code or "") or _kind(reply, reason or ""),
+        kind=_CODES.get(code or "") or _kind(reply, reason or "") or otherwise,
         code=code,
         request_id=reply.headers.get("x-request-id") or document.text("requestId"),
         retry_after=_retry_after(reply, document),

@@ -374,7 +374,7 @@ def wrong(fields: str, request: Request) -> tuple[list[str], Request]:
         ),
         wrong("options.referenceType", ImageRequest("a cat", options={"referenceType": "style"})),
         wrong("options.niji7Options", ImageRequest("a cat", model="midjourney-v7", options={"niji7Options": {"sw": 1}})),
-        wrong("options.niji7Options", ImageRequest("a cat", model="midjourney-v8.1", options={"niji7Options": {"sx": 1}})),
+        wrong("options.niji7Options.sx", ImageRequest("a cat", model="midjourney-v8.1", options={"niji7Options": {"sx": 1}})),
     ],
 )
 def test_what_does_not_fit_is_named_by_its_field(fields: list[str], request_: Request) -> None:

@@ -461,9 +461,9 @@ def test_a_refusal_never_repeats_a_key() -> None:
         ({"success": False, "error": "Insufficient credits"}, InsufficientCreditsError),
         ({"success": False, "error": "x", "code": "content_policy_violation"}, ContentPolicyError),
         ({"error": "Unsupported aspect ratio"}, InvalidRequestError),
-        ({"success": False, "error": "Something broke"}, ServiceError),
+        ({"success": False, "error": "Something broke"}, InvalidRequestError),
         ({"error": "Something broke"}, ServiceError),
-        ({"success": False}, ServiceError),
+        ({"success": False}, InvalidRequestError),
     ],
 )
 def test_an_error_in_a_success_is_an_error(document: dict[str, Any], expected: type[ServiceError]) -> None:
