@@ -15,7 +15,7 @@ import attrs
 
 from genbridge.backends import Account, Plan
 from genbridge.catalogue import Range
-from genbridge.config import BackendConfig, Config, PollConfig, Route, Secret, load
+from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive
 from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, Problem, RequestError
 from genbridge.journal import Caps, Journal, open_journal
@@ -38,10 +38,6 @@ _PAGE = 200
 _FROM_CONFIG = "from the configuration"
 _EVERYTHING = "sandbox"
 """The sandbox's default route: whichever emulator can do the request."""
-_SANDBOX_POLL = 0.25
-"""Seconds between two polls of the sandbox."""
-_SANDBOX_SUBMITS = 240
-"""The sandbox's time is fast, so that a service's limit of submits a minute is met sooner."""
 
 
 class Client:
@@ -325,18 +321,8 @@ def _price(pair: tuple[Account, Plan]) -> float:
 
 
 def _sandbox_config(sandbox: Sandbox) -> Config:
-    """Return the configuration that makes every emulator a backend under its provider's name."""
-    backends = {
-        name: BackendConfig(
-            name=name,
-            provider=name,
-            api_key=Secret(sandbox.key(name)),
-            base_url=sandbox.base_url(name),
-            submits_per_minute=_SANDBOX_SUBMITS,
-            poll=PollConfig(interval=_SANDBOX_POLL),
-        )
-        for name in sandbox.emulators
-    }
+    """Return the configuration that makes every emulator a backend, and by default takes whichever can do a request."""
+    backends = sandbox.backends()
     everything = Route(name=_EVERYTHING, backends=tuple(backends))
     return Config(backends=backends, routes={_EVERYTHING: everything}, default=_EVERYTHING)
 

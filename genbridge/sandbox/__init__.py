@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,18 +18,19 @@ import attrs
 from aiohttp import web
 
 from genbridge.catalogue import Provider, listed
+from genbridge.config import BackendConfig, PollConfig, Secret
 from genbridge.errors import ConfigError, GenbridgeError, PluginError, UnknownProviderError
 from genbridge.plugins import Plugin
 from genbridge.sandbox.memory import Memory
 from genbridge.sandbox.server import HOST, serve
 from genbridge.sandbox.services import Services
+from genbridge.tables import join
 from genbridge.wire import Emulator
 
 T = TypeVar("T")
 
 _LEAST_INTERVAL = 0.05
 """Seconds between two polls, however fast the sandbox is."""
-_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -119,20 +119,36 @@ class Sandbox:
         self._check_known(provider)
         return self.emulators[provider].key
 
+    def backends(self) -> dict[str, BackendConfig]:
+        """Return every emulator as a backend under its provider's name, whose limits and polls are as fast as its time."""
+        return {name: self._backend(name) for name in self.emulators}
+
+    def _backend(self, name: str) -> BackendConfig:
+        provider = self._providers[name]
+        limits, speed = provider.limits, self._services.speed
+        return BackendConfig(
+            name=name,
+            provider=name,
+            api_key=Secret(self.key(name)),
+            base_url=self.base_url(name),
+            submits_per_minute=None if limits.submits is None else math.ceil(limits.submits * 60 / limits.per * speed),
+            poll=PollConfig(interval=max(_LEAST_INTERVAL, round(provider.poll.interval / speed, 3))),
+        )
+
     def config(self) -> str:
         """Return the lines of a config file that make every emulator a backend under its provider's name."""
-        return "\n".join(line for name in self.emulators for line in self._table(name))
+        return "\n".join(line for backend in self.backends().values() for line in self._table(backend))
 
-    def _table(self, name: str) -> Iterator[str]:
-        provider, table = self._providers[name], f"backends.{_bare(name)}"
+    def _table(self, backend: BackendConfig) -> Iterator[str]:
+        table = join("backends", backend.name)
         yield f"[{table}]"
-        yield f"provider = {_quoted(name)}"
-        yield f"api_key = {_quoted(self.key(name))}"
-        yield f"base_url = {_quoted(self.base_url(name))}"
-        if provider.limits.submits is not None:
-            yield f"submits_per_minute = {math.ceil(provider.limits.submits * 60 / provider.limits.per * self._services.speed)}"
+        yield f"provider = {_quoted(backend.provider)}"
+        yield f"api_key = {_quoted(self.key(backend.name))}"
+        yield f"base_url = {_quoted(self.base_url(backend.name))}"
+        if backend.submits_per_minute is not None:
+            yield f"submits_per_minute = {backend.submits_per_minute}"
         yield f"\n[{table}.poll]"
-        yield f"interval = {max(_LEAST_INTERVAL, round(provider.poll.interval / self._services.speed, 3))}\n"
+        yield f"interval = {backend.poll.interval}\n"
 
     def _port(self, provider: str) -> int:
         self._check_known(provider)
@@ -168,10 +184,6 @@ def _emulator(plugin: Plugin) -> Emulator:
         )
     emulator: Emulator = plugin.call("emulate")
     return emulator
-
-
-def _bare(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _quoted(name)
 
 
 def _quoted(text: str) -> str:
