@@ -24,7 +24,7 @@ from genbridge.polling import PollPolicy
 from genbridge.timing import Clock
 from genbridge.transport import Origin, Transport
 from genbridge.types import Backend, Job, JobStatus, Quote, Reference, Request, Snapshot, Verdict
-from genbridge.wire import Call, Reply, as_exchange
+from genbridge.wire import Call, Reply
 
 _log = logging.getLogger(__name__)
 
@@ -36,8 +36,6 @@ _LEAST_KEY = 8
 """Characters below which a key is too short to be looked for in an answer."""
 _TRIES = 3
 _FIRST_PAUSE = 0.5
-_MOST_CALLS = 100
-"""The most calls of one exchange; more are a plugin that does not end."""
 
 
 @attrs.frozen(kw_only=True)
@@ -237,20 +235,14 @@ class Account:
 
     async def _perform(self, hook: str, send: Send, **values: Any) -> Any:
         """Make the calls that a hook describes, and return what they come to: a reply, or what its exchange returns."""
-        exchange = as_exchange(self.plugin.call(hook, backend=self.backend, **values))
+        exchange = self.plugin.exchange(hook, backend=self.backend, **values)
         reply: Reply | None = None
-        for _ in range(_MOST_CALLS):
-            with self.plugin.blame(hook):
-                try:
-                    call = exchange.send(reply)  # type: ignore[arg-type]  # `None` starts a generator
-                except StopIteration as done:
-                    return self.plugin.outcome(hook, done.value)
-                if not isinstance(call, Call):
-                    raise TypeError(f"it yielded {type(call).__name__}, not a Call")
+        while True:
+            try:
+                call = exchange.send(reply)  # type: ignore[arg-type]  # `None` starts a generator
+            except StopIteration as done:
+                return done.value
             reply = await send(call)
-        raise PluginError(
-            f"{hook} of {self.plugin.package!r} made {_MOST_CALLS} calls and did not end", package=self.plugin.package
-        )
 
     async def _send(self, call: Call) -> Reply:
         """Make a call; a service that repeats the key in its answer is not quoted on that."""

@@ -227,9 +227,9 @@ def load(
     `ConfigError` with every mistake.
     """
     if providers is None:
-        from genbridge import plugins  # noqa: PLC0415 (reading what is installed takes time)
+        from genbridge.plugins import installed  # noqa: PLC0415 (reading what is installed takes time)
 
-        providers = plugins.providers()
+        providers = installed.providers()
     source = find_file(path, env=env, cwd=cwd, user_dir=user_dir)
     text = "" if source is None else _read(source)
     config, problems = parse(_document(text, source), source=source, env=env, providers=providers)

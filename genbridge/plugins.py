@@ -444,18 +444,3 @@ class _Described(Mapping[str, Provider]):
 
 installed = Registry()
 """What is installed in this environment."""
-
-
-def names() -> tuple[str, ...]:
-    """Return the names of the installed providers, without importing any."""
-    return installed.names()
-
-
-def load(name: str) -> Plugin:
-    """Return an installed provider's plugin; raises `UnknownProviderError`, or `PluginError` when its package is broken."""
-    return installed.load(name)
-
-
-def providers() -> Mapping[str, Provider]:
-    """Return what each installed provider says of itself, by name; looking one up loads it, and raises as `load` does."""
-    return installed.providers()

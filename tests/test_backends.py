@@ -543,7 +543,8 @@ async def test_an_exchange_that_never_ends_is_stopped() -> None:
 
     account, script, clock = an_account(submit=wait)
     error = await failure(account, clock)
-    assert "submit of 'acme-plugin' made 100 calls and did not end" == str(error)
+    bug = "has a bug in its hook 'submit', whose exchange made 100 calls and did not end"
+    assert f"the provider 'acme' of the package 'acme-plugin' {bug}" == str(error)
     assert (PluginError, 100) == (type(error), len(script.calls))
 
 

@@ -123,7 +123,7 @@ def services(sandbox: BlockingClient, home: Path, tmp_path: Path, monkeypatch: p
     leads = {backend.name: f'base_url = "{backend.base_url}"' for backend in backends}
     for backend in backends:
         assert backend.api_key is not None
-        variable = plugins.load(backend.provider).provider.key_variable
+        variable = plugins.installed.load(backend.provider).provider.key_variable
         monkeypatch.setenv(variable, backend.api_key.reveal())
     tables = [f'[backends.{name}]\nprovider = "{name}"\n{lead}\npoll.interval = 0.1\n' for name, lead in leads.items()]
     config = home / "genbridge" / "genbridge.toml"
@@ -197,11 +197,11 @@ def test_the_config_page_has_every_key(table: str, kind: type[attrs.AttrsInstanc
     assert set(attrs.fields_dict(kind)) - inner == set(re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("provider", sorted(plugins.names()))
+@pytest.mark.parametrize("provider", sorted(plugins.installed.names()))
 def test_the_config_page_has_the_settings_of_each_provider(provider: str) -> None:
     """The keys that a provider adds to a backend's table are described."""
     page = (DOCS / "reference" / "config.md").read_text(encoding="utf-8")
-    known = {setting.name for setting in plugins.load(provider).provider.settings}
+    known = {setting.name for setting in plugins.installed.load(provider).provider.settings}
     assert known == set(re.findall(rf"^\| `{provider}` \| `(\w+)` \|", page, flags=re.MULTILINE))
 
 

@@ -762,15 +762,16 @@ def test_threads_that_ask_at_once_get_one_plugin() -> None:
 
 def test_the_built_in_providers_come_in_by_the_same_door() -> None:
     """They are entry points of genbridge's own distribution."""
-    assert {"imini", "meigen", "sseedance"} <= set(plugins.names())
-    assert {"imini", "meigen", "sseedance"} <= set(plugins.providers())
-    assert ("sseedance", "genbridge") == (plugins.load("sseedance").name, plugins.load("sseedance").package)
+    assert {"imini", "meigen", "sseedance"} <= set(plugins.installed.names())
+    assert {"imini", "meigen", "sseedance"} <= set(plugins.installed.providers())
+    assert ("sseedance", "genbridge") == (plugins.installed.load("sseedance").name, plugins.installed.load("sseedance").package)
 
 
 def test_asking_for_names_imports_no_provider() -> None:
     """In a new interpreter, none of the three is loaded by the list."""
     program = (
-        "import sys; from genbridge import plugins; plugins.names(); print([n for n in sys.modules if n.startswith('genbridge_')])"
+        "import sys; from genbridge.plugins import installed; installed.names(); "
+        "print([n for n in sys.modules if n.startswith('genbridge_')])"
     )
     assert "[]\n" == subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
@@ -784,9 +785,9 @@ def test_a_package_installed_beside_genbridge_is_found(tmp_path: Path) -> None:
         sys.path.insert(0, sys.argv[1])
         from genbridge import plugins
         from genbridge.errors import PluginError
-        print(plugins.load("good").package, {"good", "bad", "imini"} <= set(plugins.names()))
+        print(plugins.installed.load("good").package, {"good", "bad", "imini"} <= set(plugins.installed.names()))
         try:
-            plugins.load("bad")
+            plugins.installed.load("bad")
         except PluginError as error:
             print(error.package)
     """

@@ -117,7 +117,7 @@ _ALWAYS = {"`prompt`", "`model`", "`Job.key`"}
 
 def sent(provider: str, request: Request) -> dict[str, Any]:
     """Return what a valid request becomes on the wire, by the path of each value."""
-    plugin = plugins.load(provider.lower())
+    plugin = plugins.installed.load(provider.lower())
     model = choose(plugin.provider.models, request, where=provider)
     ready = attrs.evolve(request, model=model.provider_id)
     call = plugin.call("submit", backend=backend_of(plugin.provider), request=ready, key="the key")
@@ -142,7 +142,7 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def can(provider: str, row: str) -> bool:
     """Whether some model of a provider takes a field or a reference at all."""
-    models = plugins.load(provider.lower()).provider.models
+    models = plugins.installed.load(provider.lower()).provider.models
     if row in _REFERENCES:
         wanted, media = _REFERENCES[row][-1], "image" if "for an image" in row else "video"
         rules = [rule for model in models if model.media == media for rule in model.capabilities.references]
@@ -173,7 +173,7 @@ def test_prompt_model_and_key_are_sent_as_the_table_says(provider: str) -> None:
     request = _picture()
     values = {
         "`prompt`": "a kite",
-        "`model`": choose(plugins.load(provider.lower()).provider.models, request, where=provider).provider_id,
+        "`model`": choose(plugins.installed.load(provider.lower()).provider.models, request, where=provider).provider_id,
     }
     body = sent(provider, request)
     for row, value in {**values, "`Job.key`": "the key"}.items():
@@ -199,7 +199,7 @@ def test_a_status_word_means_what_the_table_says(status: str, provider: str) -> 
     word = BACK[f"`{status}`"][provider].strip("`")
     if word == NONE:
         return
-    plugin = plugins.load(provider.lower())
+    plugin = plugins.installed.load(provider.lower())
     job = job_of(plugin.provider, choose(plugin.provider.models, _picture(), where=provider), _picture(), provider_id="j1")
     snapshot = plugin.call("normalize", backend=backend_of(plugin.provider), job=job, reply=polled(provider, word))
     assert JobStatus[status] is snapshot.status

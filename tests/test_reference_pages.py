@@ -83,7 +83,7 @@ def exit_codes() -> str:
 def models(provider: str) -> str:
     """Return the table of a provider's models."""
     header = ("model", "its own id", "makes", "resolutions", "seconds", "references", "also takes", "options", "price", "usually")
-    return table(header, [model_row(model) for model in plugins.load(provider).provider.models])
+    return table(header, [model_row(model) for model in plugins.installed.load(provider).provider.models])
 
 
 def model_row(model: Model) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def values(domain: Domain) -> str:
 def ratios(provider: str) -> str:
     """Return the table of aspect ratios, and the models that take them."""
     found: dict[str, list[str]] = {}
-    for model in plugins.load(provider).provider.models:
+    for model in plugins.installed.load(provider).provider.models:
         if model.capabilities.aspect_ratio is not None:
             found.setdefault(words(model.capabilities.aspect_ratio), []).append(f"`{model.id}`")
     return table(("ratios", "models"), [(values, ", ".join(names)) for values, names in found.items()])
@@ -209,7 +209,7 @@ def argument_words(argument: click.Argument) -> str:
 def forms() -> dict[str, dict[str, Any]]:
     """Return an example of every object that JSON is made of."""
     request, cost = ImageRequest("a kite"), Cost(amount=1)
-    model = plugins.load("sseedance").provider.models[0]
+    model = plugins.installed.load("sseedance").provider.models[0]
     backend = Row(backend=BackendConfig(name="studio", provider="sseedance"))
     return {
         "JOB": unrecorded_form(request, backend=None, quote=Quote(amount=1), error=None),
@@ -241,4 +241,4 @@ def test_the_page_on_failed_submits_has_the_statuses_of_a_refusal(provider: str)
     page = (REFERENCE.parent / "explanation" / "failed-submits.md").read_text(encoding="utf-8")
     lines = re.findall(r"^\| HTTP ([\d, ]+\d) \| `(\w+)` \|$", page, flags=re.MULTILINE)
     assert [Verdict.REFUSED] == [Verdict[verdict] for _, verdict in lines]
-    assert plugins.load(provider).provider.refusals == set(map(int, lines[0][0].split(", ")))
+    assert plugins.installed.load(provider).provider.refusals == set(map(int, lines[0][0].split(", ")))

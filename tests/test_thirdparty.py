@@ -61,8 +61,8 @@ def test_it_is_found_by_its_entry_point(site: Path, tmp_path: Path) -> None:
         import json
         from genbridge import plugins
 
-        names = plugins.names()
-        acme = plugins.load("acme")
+        names = plugins.installed.names()
+        acme = plugins.installed.load("acme")
         print(json.dumps([names, acme.package, acme.provider.unit, acme.supports("cancel"), acme.supports("recover")]))
     """
     names, *facts = beside(site, tmp_path, code)
@@ -91,7 +91,7 @@ def test_it_is_used_by_a_config_file(site: Path, tmp_path: Path) -> None:
         import asyncio, json
         from pathlib import Path
         from genbridge import Client, ImageRequest
-        from genbridge.plugins import load
+        from genbridge.plugins import installed
         from genbridge.sandbox import Sandbox
 
         CONFIG = '''
@@ -106,7 +106,7 @@ def test_it_is_used_by_a_config_file(site: Path, tmp_path: Path) -> None:
         '''
 
         async def main():
-            async with Sandbox.of([load("acme")], speed=100) as sandbox:
+            async with Sandbox.of([installed.load("acme")], speed=100) as sandbox:
                 path = Path(__file__).with_name("genbridge.toml")
                 path.write_text(CONFIG.format(base_url=sandbox.base_url("acme")))
                 async with Client(path, journal=None) as client:

@@ -30,10 +30,11 @@ A QUOTED has
 A MODEL has
     `id`, `provider_id`, `media`, `backend`, `title`, `aliases`, `unavailable` (why not, or null), `expected`, `live`,
     `capabilities` (what each field that can be set may be, in words), `references` (of `{"role", "kind", "least", "most"}`),
-    `options` (names) and `prices` (of `{"amount", "per", "when", "certainty"}`).
+    `options` (of `{"name", "takes", "description"}`) and `prices` (of `{"amount", "per", "when", "certainty"}`).
 A BACKEND has
-    `name`, `provider`, `base_url`, `key` (whether there is one; never the key itself), `key_variable`, `default` and `error` (an
-    ERROR: why its provider cannot be used).
+    `name`, `provider`, `base_url`, `key` (whether there is one; never the key itself), `key_variable`, `default`,
+    `settings` (of `{"name", "variable", "description"}`: what only its provider has) and `error` (an ERROR: why its provider cannot
+    be used).
 A CHECK has
     `ok`, `source`, `default`, `backends`, `routes` (names), `journal`, `warnings` (of PROBLEM) and `errors` (of ERROR).
 An ERROR has
