@@ -79,18 +79,27 @@ class _Work:
 
 
 class SqliteJournal:
-    """A journal in the file at `path`, or in memory only when it is `None`."""
+    """A journal in the file at `path`, or in memory only when it is `None`.
 
-    def __init__(self, path: Path | None, *, now: Callable[[], float] = time.time) -> None:
+    `inline` does without the thread, at once and in the caller's: as memory is never waited for, that is its default there.
+    """
+
+    def __init__(self, path: Path | None, *, now: Callable[[], float] = time.time, inline: bool | None = None) -> None:
         self.path = path
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:12]}"
         self._now = now
+        self._inline = path is None if inline is None else inline
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._db: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
         self._inode = 0
 
     async def open(self) -> None:
         """Open or create the file; raises `JournalError` when it cannot be used."""
+        if self._inline:
+            self._db = self._connected()
+            return
         opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._serve, args=(opened,), name="genbridge-journal", daemon=True)
         self._thread.start()
@@ -98,15 +107,19 @@ class SqliteJournal:
 
     async def aclose(self) -> None:
         """Let go of all leases and close the file."""
-        if self._thread is None:
+        if self._thread is None and self._db is None:
             return
         try:
             await self._do(lambda db: db.execute("delete from drivers where owner = ?", (self.owner,)))
         except JournalError as error:
             _log.warning("%s", error)
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-        self._thread = None
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
 
     async def add(self, job: Job, caps: Caps) -> Lease:
         """Record a new job with its reservation and take its lease."""
@@ -267,22 +280,34 @@ class SqliteJournal:
         return await asyncio.wrap_future(self._ask(run))
 
     def _ask(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        if self._thread is None:
+        work = _Work(run, Future())
+        if self._db is not None:
+            with self._lock:
+                self._commit(self._db, [work])
+        elif self._thread is not None:
+            self._queue.put(work)
+        else:
             raise JournalError("the journal is not open; use `async with Client() as client`")
-        future: Future[T] = Future()
-        self._queue.put(_Work(run, future))
-        return future
+        return work.future
 
     def _serve(self, opened: Future[None]) -> None:
         try:
-            db = self._connect()
-        except Exception as error:  # noqa: BLE001 (whoever opens it must hear of anything)
-            opened.set_exception(error if isinstance(error, JournalError) else self._error("opened", error))
+            db = self._connected()
+        except JournalError as error:
+            opened.set_exception(error)
             return
         opened.set_result(None)
         while batch := self._batch():
             self._commit(db, batch)
         db.close()
+
+    def _connected(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except JournalError:
+            raise
+        except Exception as error:
+            raise self._error("opened", error) from error
 
     def _batch(self) -> list[_Work]:
         work = self._queue.get()
@@ -328,7 +353,7 @@ class SqliteJournal:
     def _connect(self) -> sqlite3.Connection:
         if self.path is not None:
             self._inode = _make_private(self.path)
-        db = sqlite3.connect(self.path or ":memory:", isolation_level=None, timeout=_BUSY)
+        db = sqlite3.connect(self.path or ":memory:", isolation_level=None, timeout=_BUSY, check_same_thread=False)
         db.row_factory = sqlite3.Row
         db.create_function("free", 1, lambda owner: owner in {None, self.owner} or not self._alive(db, owner))
         try:

@@ -6,7 +6,6 @@ import asyncio
 import pickle
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ from genbridge import (
     hookimpl,
 )
 from genbridge.config import BackendConfig, Config, Secret
-from genbridge.journal.sqlite import SqliteJournal, _Work
+from genbridge.journal.sqlite import SqliteJournal
 from genbridge.testing.clock import FakeClock
 from genbridge.transport import Origin
 
@@ -193,17 +192,8 @@ def a_config(**changes: Any) -> Config:
 class InlineJournal(SqliteJournal):
     """A journal without a thread, so that a test's steps come in one order."""
 
-    async def open(self) -> None:
-        self._db = self._connect()
-
-    async def aclose(self) -> None:
-        self._db.execute("delete from drivers where owner = ?", (self.owner,))
-        self._db.close()
-
-    def _ask(self, run: Any) -> Any:
-        work = _Work(run, Future())
-        self._commit(self._db, [work])
-        return work.future
+    def __init__(self, path: Path | None, **settings: Any) -> None:
+        super().__init__(path, inline=True, **settings)
 
 
 @asynccontextmanager
