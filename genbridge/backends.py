@@ -16,14 +16,16 @@ from typing import Any
 import attrs
 
 from genbridge import references
-from genbridge.catalogue import Limits, Model, check, choose, find, price
+from genbridge.catalogue import Limits, Model, choose, find
 from genbridge.config import BackendConfig
 from genbridge.errors import BackendError, GenbridgeError, PluginError, Problem, RequestError, ServiceError, TransportError
 from genbridge.plugins import Plugin
 from genbridge.polling import PollPolicy
+from genbridge.prices import price
 from genbridge.timing import Clock
 from genbridge.transport import Origin, Transport
 from genbridge.types import Backend, Job, JobStatus, Quote, Reference, Request, Snapshot, Verdict
+from genbridge.validation import check
 from genbridge.wire import Call, Reply
 
 _log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""What a provider offers: models, what each can do and costs, and the check of a request against that.
+"""What a provider offers: models, and what each can do and costs.
 
 All of it is pure. A capability is a *domain*: the set of values a request's field may take on one model. A field whose domain is
 `None` cannot be set on that model.
@@ -9,28 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 import attrs
 
-from genbridge.addresses import is_loopback
 from genbridge.errors import Problem, RequestError
 from genbridge.polling import PollPolicy
-from genbridge.types import Certainty, Media, Quote, Reference, ReferenceRole, Request
-
-
-def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for a word close to a known one, else nothing."""
-    close = get_close_matches(str(word), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def listed(values: Iterable[object]) -> str:
-    """Return values as a list in words."""
-    return ", ".join(str(value) for value in values)
+from genbridge.types import Certainty, Media, ReferenceRole, Request
+from genbridge.words import did_you_mean, listed
 
 
 def _tuple(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -103,7 +89,7 @@ class Text:
         """Name what is wrong with a value."""
         if not isinstance(value, str):
             return f"{value!r} is not a string"
-        if not _is_json(value):
+        if not is_json(value):
             return f"{value!r} has a character that cannot be sent (half of a surrogate pair)"
         if self.most is not None and len(value) > self.most:
             return f"it has {len(value)} characters, the most is {self.most}"
@@ -120,7 +106,7 @@ class Anything:
 
     def problem(self, value: object) -> str | None:
         """Name what is wrong with a value."""
-        return None if _is_json(value) else f"{value!r} cannot be written as JSON"
+        return None if is_json(value) else f"{value!r} cannot be written as JSON"
 
 
 @attrs.frozen
@@ -356,174 +342,8 @@ def _no_model(models: Sequence[Model], request: Request, model: Model | None, wh
     return f"{where} has no model {request.model!r}{near}"
 
 
-def check(request: Request, model: Model) -> list[Problem]:
-    """Return everything that is wrong with a request on a model, as far as its capabilities say."""
-    return [
-        *_check_prompt(request, model.capabilities),
-        *_check_fields(request, model),
-        *_check_references(request, model),
-        *_check_own_options(request, model.capabilities),
-    ]
-
-
-def _check_prompt(request: Request, capabilities: Capabilities) -> Iterator[Problem]:
-    prompt: object = request.prompt
-    if not isinstance(prompt, str):
-        yield Problem("prompt", f"{prompt!r} is not a string")
-    elif not _is_json(prompt):
-        yield Problem("prompt", "it has a character that cannot be sent (half of a surrogate pair)")
-    elif not prompt.strip() and capabilities.prompt_required:
-        yield Problem("prompt", "it is empty; say what you want")
-    elif capabilities.prompt_limit is not None and len(prompt) > capabilities.prompt_limit:
-        yield Problem("prompt", f"it has {len(prompt)} characters, the most is {capabilities.prompt_limit}")
-
-
-def _check_fields(request: Request, model: Model) -> Iterator[Problem]:
-    for field in FIELDS:
-        value = getattr(request, field, None)
-        if value is None:
-            continue
-        domain: Domain | None = getattr(model.capabilities, field)
-        if domain is None:
-            yield Problem(field, f"{model.id} has no such setting; leave it out")
-        elif problem := domain.problem(value):
-            yield Problem(field, problem)
-
-
-def _check_own_options(request: Request, capabilities: Capabilities) -> Iterator[Problem]:
-    options: object = request.options
-    if not isinstance(options, Mapping):
-        yield Problem("options", f"{options!r} is not a table of options")
-        return
-    for problem in check_options(options, capabilities.options):
-        yield Problem(f"options.{problem.field}", problem.message)
-
-
-def _check_references(request: Request, model: Model) -> Iterator[Problem]:
-    references: object = request.references
-    if not isinstance(references, tuple):
-        yield Problem("references", f"{references!r} is not a list of Reference")
-        return
-    rules = {(rule.role, rule.kind): rule for rule in model.capabilities.references}
-    for index, reference in enumerate(references):
-        field = f"references[{index}]"
-        if not isinstance(reference, Reference):
-            yield Problem(field, f"{reference!r} is not a Reference")
-        elif rule := next((rule for key, rule in rules.items() if key == (reference.role, reference.kind)), None):
-            yield from _check_reference(field, reference, rule)
-        else:
-            known = listed(f"{kind} as {role}" for role, kind in rules) or "none"
-            yield Problem(field, f"{model.id} takes no {reference.kind} as {reference.role}; it takes: {known}")
-    given = [reference for reference in references if isinstance(reference, Reference)]
-    for rule in rules.values():
-        yield from _check_count(given, rule)
-    yield from _check_total(given, model.capabilities.most_references)
-
-
-def _check_reference(field: str, reference: Reference, rule: ReferenceRule) -> Iterator[Problem]:
-    source: object = reference.source
-    if isinstance(source, Path):
-        if not rule.local:
-            yield Problem(field, f"a local {rule.kind} cannot be used here; give a public URL instead of {str(source)!r}")
-        elif rule.suffixes and source.suffix.lower() not in rule.suffixes:
-            yield Problem(field, f"{source.name!r} is not one of {listed(rule.suffixes)}")
-    elif not isinstance(source, str) or not _is_json(source) or not _may_be_reached(source, rule):
-        yield Problem(field, f"{_short(source)} is not a public {listed(rule.schemes)} URL; for a local file give a Path")
-    yield from _check_seconds(field, reference, rule)
-
-
-def _may_be_reached(url: str, rule: ReferenceRule) -> bool:
-    """Whether a URL is of a kind that the model takes; addresses of this machine are looked at with the backend's own."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in rule.schemes or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    except ValueError:
-        return False
-
-
-def _short(value: object, most: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= most else text[:most] + "…"
-
-
-def _check_seconds(field: str, reference: Reference, rule: ReferenceRule) -> Iterator[Problem]:
-    seconds: object = reference.duration
-    if seconds is None:
-        if rule.needs_duration:
-            yield Problem(f"{field}.duration", "the clip's length in seconds is needed, because it is billed")
-    else:
-        low, high = rule.seconds or (0.0, rule.total_seconds or math.inf)
-        if problem := Range(low, high, step=None).problem(seconds):
-            yield Problem(f"{field}.duration", problem)
-
-
-def _check_count(references: Sequence[Reference], rule: ReferenceRule) -> Iterator[Problem]:
-    matching = [reference for reference in references if (reference.role, reference.kind) == (rule.role, rule.kind)]
-    if len(matching) > rule.most:
-        yield Problem("references", f"{len(matching)} of {rule.kind} as {rule.role} are too many, the most is {rule.most}")
-    if len(matching) < rule.least:
-        yield Problem("references", f"at least {rule.least} {rule.kind} as {rule.role} is needed")
-    total = sum(reference.duration for reference in matching if isinstance(reference.duration, int | float))
-    if rule.total_seconds is not None and total > rule.total_seconds:
-        message = f"the clips ({rule.kind} as {rule.role}) last {total:g} s together, the most is {rule.total_seconds:g} s"
-        yield Problem("references", message)
-
-
-def _check_total(references: Sequence[Reference], most: int | None) -> Iterator[Problem]:
-    for kind in Media:
-        count = sum(reference.kind is kind for reference in references)
-        if most is not None and count > most:
-            yield Problem("references", f"{count} {kind} references are too many, the most is {most}")
-
-
-def price(request: Request, model: Model, unit: str) -> Quote:
-    """Return what a valid request costs by the model's price list; unknown when the list does not say."""
-    effective = _effective(request, model)
-    for entry in model.prices:
-        if all(effective.get(name) == value for name, value in entry.when.items()):
-            return _sum(entry, effective, request, model, unit)
-    basis = f"no price is known for {model.id}{_known_prices(model)}"
-    return Quote(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=basis, model=model.id)
-
-
-def _known_prices(model: Model) -> str:
-    """Say which settings there is a price for, so that a caller may choose one."""
-    known = [" and ".join(f"{name} {value}" for name, value in entry.when.items()) for entry in model.prices]
-    return f" as it was asked for; one is known with {listed(dict.fromkeys(known))}" if known else ""
-
-
-def _effective(request: Request, model: Model) -> dict[str, Any]:
-    options = {option.name: option.domain.default for option in model.capabilities.options} | dict(request.options)
-    given = {field: getattr(request, field, None) for field in FIELDS}
-    fields = {field: model.default(field) if value is None else value for field, value in given.items()}
-    roles = {str(role): any(reference.role is role for reference in request.references) for role in ReferenceRole}
-    return {**roles, **options, **fields, "references": bool(request.references)}
-
-
-def _sum(entry: Price, effective: Mapping[str, Any], request: Request, model: Model, unit: str) -> Quote:
-    field = {"call": None, "image": "count", "second": "duration"}[entry.per]
-    times = 1 if field is None else effective[field]
-    if times is None and field == "duration":
-        basis = f"{entry.amount:g} {unit} a second; the length is not known beforehand"
-        return Quote(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=basis, model=model.id)
-    units, words = _units(entry, times or 1, request)
-    sum_in_words = f"{entry.amount:g} {unit} per {entry.per}" + (f" × {words}" if field else "")
-    basis = f"{sum_in_words}; {entry.note}" if entry.note else sum_in_words
-    return Quote(amount=entry.amount * units, unit=unit, certainty=entry.certainty, basis=basis, model=model.id)
-
-
-def _units(entry: Price, times: float, request: Request) -> tuple[float, str]:
-    """Return how many units are billed, and that in words."""
-    words = f"{times:g}"
-    if entry.clips:
-        clips = sum(reference.duration or 0.0 for reference in request.references if reference.kind is Media.VIDEO)
-        times, words = clips + times, f"({clips:g} + {times:g})"
-    if entry.least is not None:
-        times, words = max(times, entry.least), f"max({words.strip('()')}, {entry.least:g})"
-    return times, words
-
-
-def _is_json(value: object) -> bool:
+def is_json(value: object) -> bool:
+    """Whether a value can be sent as JSON: no half characters, no infinite numbers, nothing that JSON has not."""
     match value:
         case None | bool() | int():
             return True
@@ -532,7 +352,7 @@ def _is_json(value: object) -> bool:
         case float():
             return math.isfinite(value)
         case list() | tuple():
-            return all(_is_json(item) for item in value)
+            return all(is_json(item) for item in value)
         case Mapping():
-            return all(isinstance(key, str) and _is_json(key) and _is_json(item) for key, item in value.items())
+            return all(isinstance(key, str) and is_json(key) and is_json(item) for key, item in value.items())
     return False

@@ -21,12 +21,13 @@ from typing import Any, Literal, TypeAlias, cast
 import attrs
 
 from genbridge import keys
-from genbridge.catalogue import Provider, did_you_mean, listed
+from genbridge.catalogue import Provider
 from genbridge.errors import ConfigError, PluginError, Problem
 from genbridge.keys import Key
 from genbridge.keys import Secret as Secret  # noqa: PLC0414 (whoever makes a `BackendConfig` needs one)
 from genbridge.origins import base_url_problem
 from genbridge.tables import Table, join, lines, located
+from genbridge.words import did_you_mean, listed
 
 _log = logging.getLogger(__name__)
 

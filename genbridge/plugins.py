@@ -19,11 +19,12 @@ import attrs
 import pluggy
 
 from genbridge import hookspecs
-from genbridge.catalogue import Model, Provider, did_you_mean, listed
+from genbridge.catalogue import Model, Provider
 from genbridge.errors import GenbridgeError, PluginError, Problem, UnknownProviderError
 from genbridge.origins import base_url_problem
 from genbridge.types import Quote, Snapshot
 from genbridge.wire import Call, Exchange, Reply, as_exchange
+from genbridge.words import did_you_mean, listed
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from genbridge.catalogue import did_you_mean, listed
 from genbridge.errors import Problem
+from genbridge.words import did_you_mean, listed
 
 _HUGE = 10**15
 _BARE = re.compile(r"[A-Za-z0-9_-]+")

@@ -26,16 +26,15 @@ from genbridge.catalogue import (
     ReferenceRule,
     Setting,
     Text,
-    check,
     check_options,
     choose,
-    did_you_mean,
     find,
-    listed,
-    price,
 )
 from genbridge.errors import RequestError
+from genbridge.prices import price
 from genbridge.types import Certainty, ImageRequest, Media, Quote, Reference, ReferenceRole, VideoRequest
+from genbridge.validation import check
+from genbridge.words import did_you_mean, listed
 
 ANY = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.lists(st.integers()) | st.just(object())

@@ -21,8 +21,8 @@ LAYERS = [
     "client",
     "scheduler drives downloads journal",
     "backends sandbox",
-    "plugins transport limits config references",
-    "hookspecs catalogue polling wire types errors addresses keys origins placeholders tables timing formats",
+    "plugins transport limits config references validation prices",
+    "hookspecs catalogue polling wire types errors addresses keys origins placeholders tables timing formats words",
 ]
 """From the top down; a module may import from its own layer and those below."""
 

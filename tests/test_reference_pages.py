@@ -17,7 +17,7 @@ import click
 import pytest
 
 from genbridge import BudgetError, ImageRequest, Model, Quote, ReferenceRule, Verdict, plugins
-from genbridge.catalogue import FIELDS, Choice, Domain, Range, Text, listed
+from genbridge.catalogue import FIELDS, Choice, Domain, Range, Text
 from genbridge.cli import app
 from genbridge.cli.backends import Row
 from genbridge.cli.config import check_form
@@ -27,6 +27,7 @@ from genbridge.cli.output import asset_form, error_form, money_form, problem_for
 from genbridge.config import BackendConfig, Config
 from genbridge.errors import Problem
 from genbridge.types import Asset, Cost, Media
+from genbridge.words import listed
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 PROVIDERS = ("meigen", "imini", "sseedance")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import attrs
 import click
 
-from genbridge.catalogue import FIELDS, Anything, Choice, Domain, Group, Model, Price, Range, Text, listed
+from genbridge.catalogue import FIELDS, Anything, Choice, Domain, Group, Model, Price, Range, Text
 from genbridge.cli.console import complain, is_dynamic, remark, stdout
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import error_form, print_json
@@ -16,6 +16,7 @@ from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
 from genbridge.errors import GenbridgeError
 from genbridge.types import Certainty
+from genbridge.words import listed
 
 if TYPE_CHECKING:
     from genbridge.client import Client

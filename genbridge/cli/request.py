@@ -13,8 +13,8 @@ from typing import Any, NoReturn, TypeVar
 import attrs
 import click
 
-from genbridge.catalogue import did_you_mean, listed
 from genbridge.types import ImageRequest, Reference, ReferenceRole, Request, VideoRequest
+from genbridge.words import did_you_mean, listed
 
 T = TypeVar("T")
 

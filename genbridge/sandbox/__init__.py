@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import attrs
 from aiohttp import web
 
-from genbridge.catalogue import Provider, listed
+from genbridge.catalogue import Provider
 from genbridge.config import BackendConfig, PollConfig, Secret
 from genbridge.errors import ConfigError, GenbridgeError, PluginError, UnknownProviderError
 from genbridge.plugins import Plugin
@@ -26,6 +26,7 @@ from genbridge.sandbox.server import HOST, serve
 from genbridge.sandbox.services import Services
 from genbridge.tables import join
 from genbridge.wire import Emulator
+from genbridge.words import listed
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from genbridge.catalogue import listed
 from genbridge.sandbox.memory import Memory, Record
 from genbridge.sandbox.tempo import Tempo
 from genbridge.wire import Call, Emulator, Reply
+from genbridge.words import listed
 
 
 @attrs.define(kw_only=True, eq=False)

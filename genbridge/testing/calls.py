@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from genbridge.catalogue import Model, Provider, ReferenceRule, check, choose
+from genbridge.catalogue import Model, Provider, ReferenceRule, choose
 from genbridge.errors import Problem, RequestError
 from genbridge.plugins import Plugin
 from genbridge.testing.findings import Findings
 from genbridge.testing.stage import KEY, backend_of, job_of
 from genbridge.types import File, ImageRequest, Media, Reference, Request, VideoRequest
+from genbridge.validation import check
 from genbridge.wire import Call
 
 _OTHER_KEY = "0b7d1f34-9c1e-4a57-8a2b-5d9f7e6c1a02"

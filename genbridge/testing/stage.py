@@ -11,9 +11,10 @@ from typing import Any
 import attrs
 
 from genbridge import references
-from genbridge.catalogue import Model, Provider, choose, price
+from genbridge.catalogue import Model, Provider, choose
 from genbridge.errors import PluginError
 from genbridge.plugins import Plugin, plugin_of
+from genbridge.prices import price
 from genbridge.types import Backend, Job, JobStatus, Reference, Request, Snapshot
 from genbridge.wire import Call, Emulator, Reply
 

@@ -27,7 +27,8 @@ from genbridge import (
     RequestError,
     VideoRequest,
 )
-from genbridge.catalogue import check, choose
+from genbridge.catalogue import choose
+from genbridge.validation import check
 
 BACKEND = Backend(name="films", provider="imini", base_url="https://openapi.imini.ai/imini/router")
 PROVIDER = imini.describe()

@@ -6,7 +6,8 @@ import genbridge_imini as imini
 import pytest
 
 from genbridge import ImageRequest, Reference, Request, VideoRequest
-from genbridge.catalogue import check, choose
+from genbridge.catalogue import choose
+from genbridge.validation import check
 
 PROVIDER = imini.describe()
 FIRST = Reference("https://files.example/first.png", role="first_frame")

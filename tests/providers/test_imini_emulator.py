@@ -32,7 +32,8 @@ from genbridge import (
     Snapshot,
     VideoRequest,
 )
-from genbridge.catalogue import check, choose
+from genbridge.catalogue import choose
+from genbridge.validation import check
 
 PROVIDER = imini.describe()
 ORIGIN = "http://127.0.0.1:8080"

@@ -6,7 +6,9 @@ import genbridge_imini as imini
 import pytest
 
 from genbridge import ImageRequest, Reference, Request, RequestError, VideoRequest
-from genbridge.catalogue import check, choose, price
+from genbridge.catalogue import choose
+from genbridge.prices import price
+from genbridge.validation import check
 
 PROVIDER = imini.describe()
 IMAGE = "https://files.example/a.png"

@@ -33,8 +33,9 @@ from genbridge import (
     TransportError,
     VideoRequest,
 )
-from genbridge.catalogue import check, choose
+from genbridge.catalogue import choose
 from genbridge.testing import check_provider
+from genbridge.validation import check
 
 T = TypeVar("T")
 

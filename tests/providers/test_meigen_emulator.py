@@ -37,7 +37,9 @@ from genbridge import (
     Snapshot,
     VideoRequest,
 )
-from genbridge.catalogue import check, choose, price
+from genbridge.catalogue import choose
+from genbridge.prices import price
+from genbridge.validation import check
 
 ORIGIN = "http://127.0.0.1:7070"
 BACKEND = Backend(name="studio", provider="meigen", base_url=ORIGIN)

@@ -29,7 +29,8 @@ from genbridge import (
     TransportError,
     VideoRequest,
 )
-from genbridge.catalogue import check, price
+from genbridge.prices import price
+from genbridge.validation import check
 
 BACKEND = Backend(name="studio", provider="meigen", base_url="https://www.meigen.ai")
 CLIP = "https://images.meigen.ai/clip.mp4"

@@ -6,7 +6,8 @@ import genbridge_meigen as meigen
 import pytest
 
 from genbridge import Certainty, ImageRequest, Limits, Media, Quote, Reference, ReferenceRole, Request, VideoRequest
-from genbridge.catalogue import choose, find, price
+from genbridge.catalogue import choose, find
+from genbridge.prices import price
 
 PROVIDER = meigen.describe()
 CLIP = "https://images.meigen.art/generations/eagle-clip.mp4"

@@ -38,7 +38,9 @@ from genbridge import (
     TransportError,
     VideoRequest,
 )
-from genbridge.catalogue import check, choose, price
+from genbridge.catalogue import choose
+from genbridge.prices import price
+from genbridge.validation import check
 
 BACKEND = Backend(name="pictures", provider="sseedance", base_url="https://sseedance.com")
 PROVIDER = sseedance.describe()
