@@ -162,6 +162,9 @@ class BlockingHandle:
         self._handle = handle
         self._loop = loop
 
+    def __repr__(self) -> str:
+        return f"<Blocking {self._handle!r}>"
+
     @property
     def id(self) -> str:
         """The job's id on record."""

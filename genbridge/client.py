@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import uuid4
@@ -36,6 +37,7 @@ T = TypeVar("T")
 
 _PAGE = 200
 _FROM_CONFIG = "from the configuration"
+_OWN_PACKAGE = "genbridge"
 _EVERYTHING = "sandbox"
 """The sandbox's default route: whichever emulator can do the request."""
 
@@ -88,7 +90,8 @@ class Client:
 
         client = cls(Config(), journal=journal, providers=providers)
         client._pace = speed
-        client._sandbox = Sandbox.of(client._registry.offering("emulate"), speed=speed, state=state)
+        own_first = sorted(client._registry.offering("emulate"), key=lambda plugin: plugin.package != _OWN_PACKAGE)
+        client._sandbox = Sandbox.of(own_first, speed=speed, state=state)
         return client
 
     async def __aenter__(self) -> Self:
@@ -159,12 +162,13 @@ class Client:
         """
         _check_cap(max_cost)
         plans = _with_key(await self._plans(request, backend))
-        for account, plan in plans[:-1]:
+        for (account, plan), (following, _) in pairwise(plans):
             try:
                 return await self._submit(account, plan, max_cost, patience=0.0)
             except BackendError as error:
                 if error.verdict not in {Verdict.REFUSED, Verdict.NOT_SENT}:
                     raise
+                _log.warning("%s; nothing was started, so backend %r is asked", error, following.name)
         account, plan = plans[-1]
         return await self._submit(account, plan, max_cost, patience=account.config.patience)
 

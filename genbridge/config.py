@@ -17,10 +17,12 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
+from urllib.parse import urlsplit
 
 import attrs
 
 from genbridge import keys
+from genbridge.addresses import is_loopback
 from genbridge.catalogue import Provider
 from genbridge.errors import ConfigError, PluginError, Problem
 from genbridge.keys import Key
@@ -466,7 +468,8 @@ def _key(table: Table, provider: Provider | None, around: _Surroundings) -> Key:
             key = keys.from_file(where, around.path(where))
         case _:
             key = keys.from_text(written)
-            _warn_of_literal(table, provider, around)
+            if not _is_here(table.entries.get("base_url")):
+                _warn_of_literal(table, provider, around)
     return _checked_key(key, table, "api_key")
 
 
@@ -474,6 +477,11 @@ def _checked_key(key: Key, table: Table, name: str) -> Key:
     if key.problem:
         table.wrong(name, key.problem)
     return key
+
+
+def _is_here(base_url: object) -> bool:
+    """Whether a backend is on this machine, as the sandbox is, whose key is no secret."""
+    return isinstance(base_url, str) and base_url_problem(base_url) is None and is_loopback(urlsplit(base_url).hostname or "")
 
 
 def _warn_of_literal(table: Table, provider: Provider | None, around: _Surroundings) -> None:

@@ -55,7 +55,11 @@ class Drive:
         return snapshot_of(self.job)
 
     def publish(self, snapshot: Snapshot) -> None:
-        """Let everybody who follows the job know."""
+        """Let everybody who follows the job know, unless nothing has changed."""
+        if snapshot != self.snapshot:
+            self._tell(snapshot)
+
+    def _tell(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         for queue in self.queues:
             queue.put_nowait(snapshot)
@@ -66,7 +70,7 @@ class Drive:
         self.answered.set()
         self.accepted.set()
         self.ended.set()
-        self.publish(attrs.evolve(self.snapshot, status=self.job.status))
+        self._tell(attrs.evolve(self.snapshot, status=self.job.status))
 
 
 def snapshot_of(job: Job) -> Snapshot:

@@ -7,7 +7,6 @@ from typing import Any
 
 from genbridge.catalogue import FIELDS, Model, Price
 from genbridge.types import Certainty, Media, Quote, ReferenceRole, Request
-from genbridge.words import listed
 
 
 def price(request: Request, model: Model, unit: str) -> Quote:
@@ -16,14 +15,16 @@ def price(request: Request, model: Model, unit: str) -> Quote:
     for entry in model.prices:
         if all(effective.get(name) == value for name, value in entry.when.items()):
             return _sum(entry, effective, request, model, unit)
-    basis = f"no price is known for {model.id}{_known_prices(model)}"
+    basis = f"no price is known for {model.id}{_known_prices(model, effective)}"
     return Quote(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=basis, model=model.id)
 
 
-def _known_prices(model: Model) -> str:
-    """Say which settings there is a price for, so that a caller may choose one."""
-    known = [" and ".join(f"{name} {value}" for name, value in entry.when.items()) for entry in model.prices]
-    return f" as it was asked for; one is known with {listed(dict.fromkeys(known))}" if known else ""
+def _known_prices(model: Model, effective: Mapping[str, Any]) -> str:
+    """Say what to change so that a price is known: of the entries of the list, what the nearest asks for otherwise."""
+    changes = [{name: value for name, value in entry.when.items() if effective.get(name) != value} for entry in model.prices]
+    nearest = min(changes, key=len, default={})
+    wanted = [f"{name} {value}" if value is not None else f"no {name}" for name, value in nearest.items()]
+    return f" as it is asked for; one is known with {' and '.join(wanted)}" if wanted else ""
 
 
 def _effective(request: Request, model: Model) -> dict[str, Any]:

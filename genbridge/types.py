@@ -295,6 +295,12 @@ class Result:
     def __iter__(self) -> Iterator[Asset]:
         return iter(self.assets)
 
+    def __len__(self) -> int:
+        return len(self.assets)
+
+    def __getitem__(self, index: int) -> Asset:
+        return self.assets[index]
+
     def _repr_html_(self) -> str:
         """Show the images and videos in a notebook."""
         return "\n".join(_figure(asset, self.request.prompt) for asset in self.assets)

@@ -546,7 +546,7 @@ def test_a_length_that_is_not_known_beforehand_makes_the_price_unknown() -> None
 def test_a_list_that_says_nothing_leaves_the_price_unknown() -> None:
     """It names the model."""
     quote = price(VideoRequest("Mist"), priced(Price(amount=1, when={"audio": True})), "credits")
-    basis = "no price is known for veo-3.1 as it was asked for; one is known with audio True"
+    basis = "no price is known for veo-3.1 as it is asked for; one is known with audio True"
     expected = Quote(amount=None, certainty=Certainty.UNKNOWN, basis=basis, model="veo-3.1")
     assert expected == quote
 

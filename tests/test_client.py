@@ -217,12 +217,13 @@ def _two_backends(**second: Any) -> Config:
 
 
 @pytest.mark.parametrize("answer", [said(400), said(402), said(429, retry_after="60"), REFUSED_CONNECTION])
-async def test_the_next_backend_is_taken_when_nothing_was_started(answer: Any) -> None:
-    """After a refusal or a request that never left, at once and without waiting for the first."""
+async def test_the_next_backend_is_taken_when_nothing_was_started(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """After a refusal or a request that never left, at once and without waiting for the first; the log says why."""
     service = a_service(submits=[answer, accepted()])
     async with opened(service, config=_two_backends()) as client:
         handle = await service.clock.run(client.submit(REQUEST))
     assert "second" == handle.job.backend
+    assert any("backend 'second' is asked" in record.getMessage() for record in caplog.records)
     assert [0.0, 0.0] == [at for call, at in service.sent if call.method == "POST"]
 
 

@@ -733,3 +733,11 @@ def test_no_report_shows_a_key(kind: str, key: str) -> None:
     config, problems = parse(document, source=None, env={}, providers=Providers())
     words = f"{config!r} {problems!r} {missing_keys(config)!r}"
     assert KEY not in words
+
+
+def test_a_literal_key_of_a_backend_on_this_machine_is_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The sandbox's key is no secret."""
+    file = tmp_path / "genbridge.toml"
+    file.write_text('[backends.x]\nprovider = "meigen"\napi_key = "meigen_sk_sandbox"\nbase_url = "http://127.0.0.1:8801"\n')
+    assert load(file, env={}).backends["x"].api_key is not None
+    assert [] == caplog.records

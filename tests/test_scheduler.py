@@ -363,6 +363,18 @@ async def test_events_are_every_observation_in_order() -> None:
     assert [("succeeded", None)] == again
 
 
+async def test_an_observation_that_says_nothing_new_is_no_event() -> None:
+    """A job that runs for long is one line, not one a poll."""
+    service = a_service(polls=[running()] * 9 + [done()])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+
+        async def follow() -> list[str]:
+            return [str(snapshot.status) async for snapshot in handle.events()]
+
+        assert ["queued", "running", "succeeded"] == await service.clock.run(follow())
+
+
 async def test_a_failure_keeps_the_services_words_and_a_refund_is_recorded() -> None:
     """The error says why, and the job cost nothing."""
     service = a_service(submits=[accepted(cost=50)], polls=[Reply.of({"status": "failed", "refunded": True})])
