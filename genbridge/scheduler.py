@@ -174,14 +174,14 @@ class Scheduler:
 
     async def _take(self, drive: Drive) -> None:
         if drive.job.status.terminal:
-            drive.end(outcome(drive.job))
+            self._end(drive)
             return
         drive.lease = await self._journal.acquire(drive.job.id)
         drive.job = await self._journal.get(drive.job.id) or drive.job
         drive.started = self._clock.monotonic() - self._age(drive.job)
         drive.posted = self._clock.monotonic()
         if drive.job.status.terminal:
-            drive.end(outcome(drive.job))
+            self._end(drive)
         elif drive.lease is None:
             self._schedule(drive, _WATCH)
         elif drive.job.status in _LIVE:
@@ -319,8 +319,7 @@ class Scheduler:
         drive.answered.set()
         if lease.attempt is None or not await self._looked_up(drive, lease.attempt, patient=patient):
             await self._record(self._journal.release, lease)
-            self._drives.pop(drive.job.id, None)
-            drive.end(outcome(drive.job))
+            self._end(drive)
 
     async def _looked_up(self, drive: Drive, attempt: Attempt, *, patient: bool) -> bool:
         """Ask the service what became of a submit, where it can be asked; return whether that settled it.
@@ -487,8 +486,11 @@ class Scheduler:
         drive.snapshot = attrs.evolve(snapshot, cost=cost)
         if drive.lease is not None and await self._record(self._journal.update, drive.lease, job) is False:
             await self._reclaim(job)
-        self._drives.pop(job.id, None)
-        drive.end(outcome(job))
+        self._end(drive)
+
+    def _end(self, drive: Drive) -> None:
+        self._drives.pop(drive.job.id, None)
+        drive.end(outcome(drive.job))
 
     async def _reclaim(self, job: Job) -> None:
         """Record an end that the lost lease could not, unless somebody drives the job now."""
