@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from heapq import heappop, heappush
 from itertools import count
@@ -494,8 +495,11 @@ class Scheduler:
 
     async def _reclaim(self, job: Job) -> None:
         """Record an end that the lost lease could not, unless somebody drives the job now."""
-        lease = await self._record(self._journal.acquire, job.id)
-        if lease is None or not await self._record(self._journal.update, lease, job):
+        recorded = False
+        with suppress(JournalError):
+            lease = await self._journal.acquire(job.id)
+            recorded = lease is not None and await self._journal.update(lease, job)
+        if not recorded:
             _log.warning("job %s was taken over by another process, which records its end", job.id)
 
     def _lose(self, drive: Drive) -> None:
