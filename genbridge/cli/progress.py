@@ -56,6 +56,11 @@ def job_label(job: Job) -> str:
     return label(job.request, job.model, job.backend)
 
 
+def _cost(status: JobStatus, known: Cost | None, quoted: Cost | None) -> Cost | None:
+    # What was quoted is not what a job that came to nothing cost.
+    return known or (None if status in _VAIN else quoted)
+
+
 @attrs.define(kw_only=True)
 class Line:
     """What is shown of one job; times are the wall clock's."""
@@ -81,8 +86,7 @@ class Line:
         self.job_id, self.status, self.expected = job.id, job.status, expected
         self.since = job.submitted_at or job.created_at
         self.until = job.finished_at
-        # What was quoted is not what a job that came to nothing cost.
-        self.cost = job.cost or (None if job.status in _VAIN else job.quote)
+        self.cost = _cost(job.status, job.cost, job.quote)
         self.progress = job.progress
         self.changed(self)
 
@@ -96,7 +100,7 @@ class Line:
         self.status = snapshot.status
         self.progress = snapshot.progress
         self.expected = snapshot.expected or self.expected
-        self.cost = snapshot.cost or self.cost
+        self.cost = _cost(snapshot.status, snapshot.cost, self.cost)
         self.changed(self)
 
     def download(self, progress: Progress) -> None:
@@ -108,7 +112,7 @@ class Line:
         """Show that nothing was accepted, as far as is known."""
         self.status = job.status if job is not None else JobStatus.FAILED
         self.job_id = job.id if job is not None else None
-        self.cost = self.cost if job is not None else None
+        self.cost = _cost(self.status, job.cost if job is not None else None, self.cost)
         self.close(now)
 
     def close(self, now: datetime) -> None:

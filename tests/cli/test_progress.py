@@ -138,12 +138,26 @@ def test_a_job_that_came_to_nothing_does_not_show_what_was_quoted(watch: Watch, 
     board.add("image").attach(make_job(status=JobStatus.FAILED, finished_at=NOON))
     board.add("image").attach(make_job(status=JobStatus.CANCELLED, finished_at=NOON, cost=Cost(amount=2)))
     board.add("image", Quote(amount=5)).fail(None, NOON)
+    board.add("image", Quote(amount=5)).fail(make_job(status=JobStatus.FAILED, cost=Cost(amount=0)), NOON)
+    board.add("image", Quote(amount=5)).fail(make_job(status=JobStatus.FAILED), NOON)
+    board.add("image", Quote(amount=5)).observe(Snapshot(status=JobStatus.FAILED))
 
     assert [
         "image painter-1 on studio: failed after 0:00",
         "image painter-1 on studio: cancelled after 0:00, 2 credits",
         "image: failed after 0:00",
+        "image: failed after 0:00, 0 credits",
+        "image: failed after 0:00",
+        "image: failed after 0:00",
     ] == printed
+
+
+def test_a_live_line_of_a_job_that_was_refused_does_not_show_what_was_quoted(live: LiveBoard, make_job: Callable[..., Job]) -> None:
+    """Neither with a record of the attempt nor without."""
+    live.add("image", Quote(amount=5)).fail(make_job(status=JobStatus.FAILED, cost=Cost(amount=0)), NOON)
+    live.add("image", Quote(amount=5)).fail(None, NOON)
+
+    assert ["failed  0:00  0 credits", "failed  0:00"] == [row[row.index("failed") :].strip() for row in drawn(live).splitlines()]
 
 
 def test_a_submit_that_nobody_knows_of_is_shown_as_such(watch: Watch, make_job: Callable[..., Job]) -> None:
