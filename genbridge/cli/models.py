@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from genbridge.client import Client
 
 _HEADER = ("MODEL", "MEDIUM", "BACKEND", "RATIOS", "RESOLUTIONS", "SECONDS", "PRICE")
+_SPARE = ("RATIOS", "RESOLUTIONS", "SECONDS", "MEDIUM")
 _MOST = 4
 """How many values of a list a terminal shows."""
 
@@ -69,11 +70,12 @@ def _show(session: Session, offers: Sequence[Offer]) -> None:
         print_json({"models": forms, "errors": [error_form(error) for error in errors]})
     elif found:
         most = _MOST if is_dynamic(stdout()) else None
-        print_table(_HEADER, [_row(model, backend, most) for model, backend in found], wrap=("RATIOS", "RESOLUTIONS", "SECONDS"))
+        rows = [_row(model, backend, most) for model, backend in found]
+        print_table(_HEADER, rows, wrap=("RATIOS", "RESOLUTIONS", "SECONDS", "PRICE"), spare=_SPARE)
         for reason in dict.fromkeys(model.unavailable for model, _ in found if model.unavailable):
             remark(f"unavailable: {reason}")
     elif not errors:
-        remark(f"no backend is configured; see: {session.command('backends')}")
+        remark(f"no backend is configured; --sandbox needs none; what could be set: {session.command('backends')}")
     for error in errors:
         complain(error)
 

@@ -15,10 +15,16 @@ _LEAST = 9
 
 
 def print_table(
-    header: Sequence[str] | None, rows: Sequence[Sequence[str]], *, cut: str | None = None, wrap: Sequence[str] = ()
+    header: Sequence[str] | None,
+    rows: Sequence[Sequence[str]],
+    *,
+    cut: str | None = None,
+    wrap: Sequence[str] = (),
+    spare: Sequence[str] = (),
 ) -> None:
     """Print rows under a header; where a terminal is narrow, the column `cut` is cut and those of `wrap` are wrapped.
 
+    Where that is not enough, those of `spare` are left out, the first of them first. The first column stays whole.
     Without a header, all but the first column are wrapped.
     """
     console = stdout()
@@ -27,21 +33,35 @@ def print_table(
         _print_plain([*([header] if header else []), *rows])
         return
     names = header or [str(index) for index in range(len(rows[0]))]
-    gives = _giving(names, rows, [cut, *(wrap if header else names[1:])], console.width)
+    gives: Sequence[str | None] = [cut, *(wrap if header else names[1:])]
+    names, rows = _fitting(names, rows, gives, spare, console.width)
+    leasts = _leasts(names, rows, gives)
+    if sum(leasts) + _GAP * len(names) > console.width:
+        gives, leasts = names[1:], [leasts[0], *(1 for _ in names[1:])]
     table = Table(box=None, show_header=header is not None, padding=(0, _GAP, 0, 0), header_style="bold")
-    for name in names:
-        table.add_column(name, no_wrap=name not in gives, overflow="fold")
+    for name, least in zip(names, leasts, strict=True):
+        table.add_column(name, no_wrap=name not in gives, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(_cell(text, cut=name == cut) for name, text in zip(names, row, strict=True)))
     console.print(table)
 
 
-def _giving(names: Sequence[str], rows: Sequence[Sequence[str]], gives: Sequence[str | None], width: int) -> Sequence[str | None]:
-    """Return the columns that give way: those that shall, or all but the first where that would leave these nothing."""
-    columns = zip(names, zip(*rows, strict=True), strict=True)
-    fixed = [max(len(name), *map(len, cells)) for name, cells in columns if name not in gives]
-    needed = sum(fixed) + _LEAST * (len(names) - len(fixed)) + _GAP * len(names)
-    return gives if needed <= width else names[1:]
+def _fitting(
+    names: Sequence[str], rows: Sequence[Sequence[str]], gives: Sequence[str | None], spare: Sequence[str], width: int
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Return the columns that are shown: without as many of `spare` as a width has no room for."""
+    for name in spare:
+        if sum(_leasts(names, rows, gives)) + _GAP * len(names) <= width:
+            break
+        place = names.index(name)
+        names, *rows = [[*line[:place], *line[place + 1 :]] for line in (names, *rows)]
+    return names, rows
+
+
+def _leasts(names: Sequence[str], rows: Sequence[Sequence[str]], gives: Sequence[str | None]) -> list[int]:
+    """Return the least width of each column: all of it, or for one that gives way enough for its name."""
+    widest = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    return [min(full, max(len(name), _LEAST)) if name in gives else full for name, full in zip(names, widest, strict=True)]
 
 
 def _cell(text: str, *, cut: bool) -> Text:

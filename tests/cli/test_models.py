@@ -148,4 +148,7 @@ def test_without_a_backend_it_says_where_to_look(cli: Cli, client: Any) -> None:
 
     run = cli("models", "--config", "x.toml")
 
-    assert ("", "no backend is configured; see: genbridge --config x.toml backends\n") == (run.stdout, run.stderr)
+    assert ("", "no backend is configured; --sandbox needs none; what could be set: genbridge --config x.toml backends\n") == (
+        run.stdout,
+        run.stderr,
+    )

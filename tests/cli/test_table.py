@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -72,3 +74,37 @@ def test_a_terminal_too_narrow_for_that_wraps_every_column_but_the_first(monkeyp
 
     assert "painter-1  1:1, " in stream.getvalue()
     assert len(stream.getvalue().splitlines()) < 8
+
+
+ID = "sora-2-pro-image-to-video"
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
+    """Print a table with a column that can be spared in a terminal of some width."""
+
+    def show(width: int) -> list[str]:
+        stream = Terminal()
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setattr(sys, "stdout", stream)
+        row = (ID, "16:9, 9:16, 1:1, 21:9", "about 2 to 160 per image")
+        print_table(("MODEL", "RATIOS", "PRICE"), [row], wrap=("RATIOS", "PRICE"), spare=("RATIOS",))
+        return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+
+    return show
+
+
+@pytest.mark.parametrize(("width", "shown"), [(80, ["MODEL", "RATIOS", "PRICE"]), (44, ["MODEL", "PRICE"])])
+def test_a_column_that_can_be_spared_is_left_out_where_a_terminal_is_narrow(
+    narrow: Callable[[int], list[str]], width: int, shown: list[str]
+) -> None:
+    """Where there is room, it is there."""
+    header, row, *_ = narrow(width)
+
+    assert (shown, ID) == (header.split(), row.split()[0])
+
+
+def test_the_first_column_stays_in_one_piece_however_narrow_a_terminal_is(narrow: Callable[[int], list[str]]) -> None:
+    """An id can be copied from it."""
+    assert ID == narrow(26)[1].strip()[: len(ID)]
