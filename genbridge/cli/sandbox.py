@@ -42,17 +42,19 @@ async def serve(*, port_base: int | None, speed: float) -> None:
 
 
 def instructions(running: Sandbox) -> Iterator[str]:
-    """Yield the lines to paste into a configuration, and into a shell."""
+    """Yield the lines to paste into a configuration; those for a shell are comments there."""
     yield "# genbridge.toml"
     yield running.config().rstrip()
     yield ""
-    yield "# or, in a shell, for any program that reads these variables"
+    yield "# jobs made with these lines are recorded in the ordinary journal, with all others"
+    yield ""
+    yield "# or, in a shell and without the #, for any program that reads these variables"
     for name in running.emulators:
         described = installed.load(name).provider
         # A key without its address would be sent to the real service.
         if described.base_url_variable is not None:
-            yield f"export {described.key_variable}={running.key(name)}"
-            yield f"export {described.base_url_variable}={running.base_url(name)}"
+            yield f"# export {described.key_variable}={running.key(name)}"
+            yield f"# export {described.base_url_variable}={running.base_url(name)}"
 
 
 async def _asked_to_stop() -> None:

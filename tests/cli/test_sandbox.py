@@ -124,20 +124,30 @@ def test_models_and_backends_of_the_sandbox_are_listed(genbridge: Genbridge) -> 
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_the_served_sandbox_can_be_pasted_into_a_configuration(genbridge: Genbridge, tmp_path: Path, asked: signal.Signals) -> None:
-    """It serves until it is asked to stop, which is no error."""
+    """All that is on stdout; it serves until it is asked to stop, which is no error."""
     with running("sandbox") as process:
-        lines = read_until(process.stdout, "MEIGEN_BASE_URL")
+        lines = read_until(process.stdout, "# export MEIGEN_BASE_URL=http://127.0.0.1:")
         read_until(process.stderr, "serving")
         file = tmp_path / "genbridge.toml"
-        file.write_text(lines.partition("# or, in a shell")[0])
+        file.write_text(lines)
         here = ("--config", str(file), "--journal", str(tmp_path / "j.db"))
         made = genbridge(*here, "generate", PROMPT, "-b", "imini", "-o", str(tmp_path))
         process.send_signal(asked)
+        assert "" == process.stdout.read()  # type: ignore[union-attr]
         assert 0 == process.wait(timeout=30)
 
     assert {"imini", "meigen", "sseedance"} == set(tomllib.loads(file.read_text())["backends"])
+    assert "# jobs made with these lines are recorded in the ordinary journal, with all others" in lines
     assert "IMINI_API_KEY" not in lines
     assert (0, ".png") == (made.returncode, Path(made.stdout.strip()).suffix)
+
+
+def test_one_command_says_what_a_refused_job_did_not_cost(genbridge: Genbridge) -> None:
+    """Nothing was started."""
+    done = genbridge("generate", "A storm [refuse]", "-b", "meigen", "--sandbox")
+
+    assert 4 == done.returncode
+    assert done.stderr.splitlines()[-2].endswith(": failed after 0:00, 0 credits")
 
 
 def test_a_port_that_is_taken_is_told(genbridge: Genbridge) -> None:
