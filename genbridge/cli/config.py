@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from genbridge.cli.backends import rows_of
 from genbridge.cli.console import complain, say, warn
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import error_form, print_json, problem_form
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.config import Config, load, missing_keys
 from genbridge.errors import ConfigError, Problem
+from genbridge.plugins import installed
+
+if TYPE_CHECKING:
+    from genbridge.catalogue import Provider
 
 
 @click.group()
@@ -31,23 +36,27 @@ def config() -> None:
 def check(context: click.Context, session: Session, *, file: Path | None) -> None:
     """Check FILE, or the configuration that is found, and say what it comes to.
 
-    Every mistake is a line, and the exit code 3. A key that is missing is a warning, and the exit code 0: a file may be checked
-    where the keys are not.
+    Every mistake is a line, and the exit code 3. A key that is missing, or a provider's package that cannot be used, is a warning,
+    and the exit code 0: a file may be checked where the keys are not.
     """
     try:
         found = load(file or session.config)
     except ConfigError as error:
         _show_mistakes(session, error)
         context.exit(exit_for(error))
-    _show(session, found, warnings(found))
+    _show(session, found, warnings(found, installed.providers()))
     context.exit(Exit.OK)
 
 
-def warnings(found: Config) -> Sequence[Problem]:
+def warnings(found: Config, providers: Mapping[str, Provider]) -> Sequence[Problem]:
     """Return what keeps a configuration without mistakes from being of use."""
     if found.backends:
-        return missing_keys(found)
+        return [*missing_keys(found), *_unusable(found, providers)]
     return [Problem("backends", "there is none"), *(Problem(name, what) for name, what in found.absent.items())]
+
+
+def _unusable(found: Config, providers: Mapping[str, Provider]) -> list[Problem]:
+    return [Problem(f"backends.{row.backend.name}", row.place) for row in rows_of(found, providers) if row.error is not None]
 
 
 def _show_mistakes(session: Session, error: ConfigError) -> None:

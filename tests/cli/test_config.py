@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+from genbridge.cli.config import warnings
+from genbridge.config import BackendConfig, Config, Secret
+from genbridge.errors import PluginError, Problem
+from genbridge.plugins import installed
+
 Cli = Callable[..., Any]
 
 GOOD = """
@@ -148,3 +153,17 @@ def test_a_key_in_the_file_is_warned_about_and_not_shown(cli: Cli, file: Path) -
 
     assert "backends.studio.api_key" in run.stderr
     assert "secret" not in run.stdout + run.stderr
+
+
+def test_a_provider_that_cannot_be_used_is_warned_about() -> None:
+    """With the reason that `genbridge backends` gives; the key of another is another matter."""
+
+    class Broken(dict[str, Any]):
+        def __missing__(self, name: str) -> Any:
+            raise PluginError(f"{name} was made for another genbridge")
+
+    backends = {name: BackendConfig(name=name, provider=name, api_key=Secret("sk")) for name in ("good", "bad")}
+
+    found = warnings(Config(backends=backends), Broken(good=installed.load("imini").provider))
+
+    assert [Problem("backends.bad", "unusable: bad was made for another genbridge")] == found
