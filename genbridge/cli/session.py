@@ -13,7 +13,8 @@ import attrs
 import click
 
 import genbridge
-from genbridge.cli.console import log_to_stderr
+from genbridge.cli.console import log_to_stderr, remark
+from genbridge.errors import ConfigError
 
 if TYPE_CHECKING:
     from genbridge.client import Client
@@ -24,14 +25,25 @@ T = TypeVar("T")
 def connect(session: Session) -> Client:
     """Return the client that a run works with: the configured one, or the sandbox's."""
     if session.sandbox:
-        from genbridge.config import state_dir  # noqa: PLC0415 (loaded when it is used)
-
-        folder = state_dir()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = _state_folder()
         return genbridge.Client.sandbox(journal=session.journal or folder / "sandbox.db", state=folder / "sandbox.json")
     if session.journal is not None:
         return genbridge.Client(session.config, journal=session.journal)
     return genbridge.Client(session.config)
+
+
+def _state_folder() -> Path:
+    from genbridge.config import STATE_VARIABLE, state_dir  # noqa: PLC0415 (loaded when it is used)
+
+    folder = state_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = (
+            f"the folder {str(folder)!r} for the record of jobs cannot be made: {error.strerror}; set {STATE_VARIABLE} to another"
+        )
+        raise ConfigError(message) from None
+    return folder
 
 
 @attrs.define
@@ -55,7 +67,12 @@ class Session:
 
     async def _work(self, work: Callable[[Client], Awaitable[T]]) -> T:
         async with self.connect(self) as client:
-            return await work(client)
+            try:
+                return await work(client)
+            except asyncio.CancelledError:
+                if self.submitting:
+                    remark("interrupted; waiting a few seconds for the answer to what was being sent")
+                raise
 
     def command(self, *words: str) -> str:
         """Return a command line that reaches the same jobs as this run."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import genbridge
 from genbridge.cli.session import Session, connect
 from genbridge.config import state_dir
+from genbridge.errors import ConfigError
 
 
 def test_the_sandbox_keeps_its_jobs_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -49,3 +52,32 @@ async def test_a_run_opens_the_configured_client(tmp_path: Path, monkeypatch: py
 
     assert journal.exists()
     assert isinstance(client, genbridge.Client)
+
+
+def test_a_state_folder_that_cannot_be_made_is_a_matter_of_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The message says which it is, and what to set."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GENBRIDGE_STATE_DIR", str(tmp_path / "file" / "state"))
+
+    with pytest.raises(ConfigError, match=r"file/state' for the record of jobs cannot be made: .*; set GENBRIDGE_STATE_DIR"):
+        connect(Session(sandbox=True))
+
+
+@pytest.mark.parametrize(
+    ("submitting", "expected"), [(0, ""), (1, "interrupted; waiting a few seconds for the answer to what was being sent\n")]
+)
+async def test_an_interrupted_submit_says_that_its_answer_is_waited_for(
+    client: Any, capsys: pytest.CaptureFixture[str], submitting: int, expected: str
+) -> None:
+    """Nothing else is waited for."""
+    session = Session(connect=lambda _session: client, submitting=submitting)
+    running = asyncio.create_task(session._work(lambda _client: asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert expected == capsys.readouterr().err
