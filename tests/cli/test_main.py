@@ -36,6 +36,23 @@ def test_without_its_extra_it_says_what_to_install(missing: str) -> None:
     assert (3, expected) == (done.returncode, done.stderr.decode().strip())
 
 
+def test_an_interruption_while_it_starts_is_no_traceback() -> None:
+    """It has the code of any other."""
+    code = (
+        "import sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'rich':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from genbridge.__main__ import main; main()"
+    )
+
+    done = run("--version", code=code)
+
+    assert (130, "interrupted") == (done.returncode, done.stderr.decode().strip())
+
+
 def test_another_missing_module_is_not_hidden() -> None:
     """It would be a mistake of ours."""
     done = run(code="import sys; sys.modules['attrs'] = None; from genbridge.__main__ import main; main()")
