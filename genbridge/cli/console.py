@@ -33,9 +33,9 @@ def remark(text: str) -> None:
     print(clean(text), file=sys.stderr, flush=True)
 
 
-def complain(error: GenbridgeError) -> None:
-    """Print an error on stderr, its problems as lines."""
-    warn(str(error), word="error", style="bold red")
+def complain(error: GenbridgeError, *, about: str = "") -> None:
+    """Print an error on stderr, its problems as lines; `about` says which of several it is about."""
+    warn(f"{about}: {error}" if about else str(error), word="error", style="bold red")
 
 
 def warn(message: str, *, word: str = "warning", style: str = "bold yellow") -> None:

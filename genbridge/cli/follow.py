@@ -12,7 +12,7 @@ import attrs
 from genbridge.cli.console import complain, remark, say
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import job_form, print_json, unrecorded_form
-from genbridge.cli.progress import Board, Line, job_label, utc_now
+from genbridge.cli.progress import Board, Line, job_label, label, utc_now
 from genbridge.errors import GenbridgeError
 from genbridge.types import Job, Quote, Request
 
@@ -36,6 +36,13 @@ class Outcome:
     def exit(self) -> Exit:
         """The exit code that this alone would give."""
         return Exit.OK if self.error is None else exit_for(self.error)
+
+    @property
+    def label(self) -> str:
+        """What a line calls it."""
+        if self.job is not None:
+            return f"{job_label(self.job)}, job {self.job.id}"
+        return label(self.request, self.quote.model if self.quote else self.request.model, self.backend)
 
     def form(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -92,17 +99,17 @@ def report(session: Session, outcomes: Sequence[Outcome]) -> Exit:
     if session.json:
         print_json({"jobs": [outcome.form() for outcome in outcomes]})
     for outcome in outcomes:
-        _report_one(session, outcome)
+        _report_one(session, outcome, about=outcome.label if len(outcomes) > 1 else "")
     return max((outcome.exit for outcome in outcomes), default=Exit.OK)
 
 
-def _report_one(session: Session, outcome: Outcome) -> None:
+def _report_one(session: Session, outcome: Outcome, *, about: str) -> None:
     if not session.json:
         for path in outcome.paths:
             say(str(path))
     if outcome.error is None:
         return
-    complain(outcome.error)
+    complain(outcome.error, about=about)
     if outcome.job is not None and (advice := _advice(session, outcome.job, outcome.error)):
         remark(advice)
 

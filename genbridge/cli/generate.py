@@ -27,15 +27,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long to wait, after which a job goes on; else 5 to 10 minutes for an image and 10 to 30 for a video, by the service, "
+    "or the `poll.timeout` of the configuration.",
+)
+
+
 def saves_files(command: Callable[..., T]) -> Callable[..., T]:
     """Add the options that say how long to wait and where files go."""
     folder = click.Path(file_okay=False, path_type=Path)
     for add in (
-        click.option(
-            "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to wait; a job goes on after that."
-        ),
+        timeout_option,
         click.option("--no-download", is_flag=True, help="Wait, but save no files."),
-        click.option("-o", "--output", type=folder, default=".", help="The folder for the files; made if missing."),
+        click.option(
+            "-o",
+            "--output",
+            type=folder,
+            default=".",
+            help="The folder for the files, instead of the current one; made if missing.",
+        ),
     ):
         command = add(command)
     return command
@@ -182,7 +195,7 @@ def show_quotes(session: Session, orders: Sequence[Order]) -> Exit:
         print_json({"quotes": [quoted_form(order.request, order.backend, order.quote, error=order.error) for order in orders]})
     for order in orders:
         if order.error is not None:
-            complain(order.error)
+            complain(order.error, about=order.label if len(orders) > 1 else "")
         elif order.quote is not None and not session.json:
             say(f"{order.label}: {_sum(order.quote)}")
     return max(order.outcome().exit for order in orders)

@@ -12,11 +12,12 @@ import click
 from genbridge.cli.console import is_dynamic, remark, say, stdout
 from genbridge.cli.exits import Exit
 from genbridge.cli.follow import follow_all, report
-from genbridge.cli.generate import saves_files
+from genbridge.cli.generate import saves_files, timeout_option
 from genbridge.cli.output import job_form, print_json
 from genbridge.cli.progress import board, job_label, utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
+from genbridge.errors import JobError, JournalError
 from genbridge.types import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -80,6 +81,14 @@ def _short(prompt: str) -> str:
     return text if len(text) <= _PROMPT else text[: _PROMPT - 1] + "…"
 
 
+def _find(session: Session, client: Client, job_id: str) -> Handle:
+    """Return a job on record; the advice of the error, where there is none, reaches the record that was looked in."""
+    try:
+        return client.handle(job_id)
+    except JournalError as error:
+        raise JournalError(error.message.replace("genbridge jobs list", session.command("jobs", "list"))) from None
+
+
 @jobs.command()
 @click.argument("job_id", metavar="ID")
 @with_json
@@ -89,7 +98,7 @@ def show(session: Session, *, job_id: str) -> None:
     """Show everything that is on record of one job; asks no service."""
 
     async def work(client: Client) -> Job:
-        return client.handle(job_id).job
+        return _find(session, client, job_id).job
 
     job = session.run(work)
     if session.json:
@@ -134,7 +143,7 @@ def wait(
     """Wait for jobs, save their files, and print where they are."""
 
     async def work(client: Client) -> Exit:
-        handles = [client.handle(job_id) for job_id in job_ids]
+        handles = [_find(session, client, job_id) for job_id in job_ids]
         return await _follow(session, client, handles, directory=None if no_download else output, timeout=timeout)
 
     context.exit(session.run(work))
@@ -151,7 +160,7 @@ async def _follow(
 
 @jobs.command()
 @click.argument("job_ids", metavar="[ID]...", nargs=-1)
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to watch; the jobs go on after that.")
+@timeout_option
 @with_json
 @shared
 @pass_session
@@ -160,7 +169,7 @@ def watch(context: click.Context, session: Session, *, job_ids: Sequence[str], t
     """Watch jobs to their end, or all that are unfinished; saves no files."""
 
     async def work(client: Client) -> Exit:
-        handles = [client.handle(job_id) for job_id in job_ids] if job_ids else await _unfinished(client)
+        handles = [_find(session, client, job_id) for job_id in job_ids] if job_ids else await _unfinished(client)
         if not handles:
             remark("no unfinished job is on record")
         return await _follow(session, client, handles, directory=None, timeout=timeout)
@@ -182,9 +191,10 @@ def cancel(session: Session, *, job_id: str) -> None:
     """Ask the service to stop a job, where it can."""
 
     async def work(client: Client) -> Job:
-        handle = client.handle(job_id)
-        await handle.cancel()
-        return handle.job
+        handle = _find(session, client, job_id)
+        if not handle.job.status.terminal:
+            await handle.cancel()
+        return _stopped(handle.job)
 
     job = session.run(work)
     if session.json:
@@ -193,9 +203,16 @@ def cancel(session: Session, *, job_id: str) -> None:
         say(f"{job_label(job)}, job {job.id}: {job.status}")
 
 
+def _stopped(job: Job) -> Job:
+    """Return a job that was stopped; raises `JobError` when it ended by itself, as that is not what was asked for."""
+    if job.status.terminal and job.status is not JobStatus.CANCELLED:
+        raise JobError(f"job {job.id} has already ended ({job.status}); nothing was cancelled", job=job)
+    return job
+
+
 @jobs.command()
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Save the files in this folder.")
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to wait; the jobs go on after that.")
+@timeout_option
 @with_json
 @shared
 @pass_session

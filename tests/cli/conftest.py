@@ -172,7 +172,7 @@ class FakeClient:
         if isinstance(job, Job):
             return self._handle(job)
         if job not in self.record:
-            raise JournalError(f"no job {job!r} is on record")
+            raise JournalError(f"no job {job!r} is on record; `genbridge jobs list` shows them")
         return self._handle(self.record[job])
 
     async def resume(self, *, wait: bool = True) -> list[FakeHandle]:

@@ -57,7 +57,7 @@ def test_every_request_is_checked_before_the_first_is_sent(cli: Cli, client: Any
 
     assert 2 == run.exit_code
     assert "" == run.stdout
-    assert "error: the request is not valid\n  duration: 30 is not between 4 and 15\n" == run.stderr
+    assert "error: video on studio: the request is not valid\n  duration: 30 is not between 4 and 15\n" == run.stderr
     assert not [what for what, *_ in client.asked if what == "submit"]
 
 
@@ -148,7 +148,10 @@ def test_a_cap_is_kept_before_anything_is_sent(cli: Cli, client: Any, command: s
     run = cli(command, "kite", "--image", "--video", "--max-cost", "4.5")
 
     assert 8 == run.exit_code
-    assert "error: it would cost 5 credits, which is more than --max-cost 4.5; nothing was sent" in run.stderr
+    assert (
+        "error: image painter-1 on studio: it would cost 5 credits, which is more than --max-cost 4.5; nothing was sent"
+        in run.stderr
+    )
     assert not [what for what, *_ in client.asked if what == "submit"]
 
 
@@ -203,7 +206,7 @@ def test_a_failed_job_does_not_lose_the_other(cli: Cli, client: Any) -> None:
     run = cli("generate", "kite", "--image", "--video")
 
     assert (1, "job1.png\n") == (run.exit_code, run.stdout)
-    assert "error: the service could not make it" == run.stderr.splitlines()[-1]
+    assert "error: video filmer-2 on studio, job job2: the service could not make it" == run.stderr.splitlines()[-1]
 
 
 def test_a_submit_that_nobody_knows_of_is_not_taken_for_a_refusal(cli: Cli, client: Any) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from genbridge.cli.jobs import age
@@ -165,7 +166,8 @@ def test_a_job_that_is_not_on_record_is_told(cli: Cli, command: str) -> None:
     """With the code of the record."""
     run = cli("jobs", command, "nope", "--json")
 
-    assert (3, "error: no job 'nope' is on record\n") == (run.exit_code, run.stderr)
+    assert (3, "error: no job 'nope' is on record; `genbridge jobs list` shows them\n") == (run.exit_code, run.stderr)
+    assert "`genbridge --sandbox jobs list`" in cli("--sandbox", "jobs", command, "nope").stderr
     assert "JournalError" == json.loads(run.stdout)["error"]["kind"]
 
 
@@ -252,6 +254,27 @@ def test_a_job_is_cancelled_with_json(cli: Cli) -> None:
     (job,) = json.loads(cli("jobs", "cancel", "film", "--json").stdout)["jobs"]
 
     assert ("film", "cancelled") == (job["id"], job["status"])
+
+
+def test_a_job_that_has_ended_is_not_cancelled(cli: Cli, client: Any) -> None:
+    """It says so, asks nobody, and the code is not that of a job that was stopped."""
+    client.fails["cancel"] = lambda _job: AssertionError("nobody is to be asked")
+
+    run, in_json = cli("jobs", "cancel", "done"), cli("jobs", "cancel", "done", "--json")
+
+    expected = "job done has already ended (succeeded); nothing was cancelled"
+    assert (1, "", f"error: {expected}\n") == (run.exit_code, run.stdout, run.stderr)
+    assert ("JobError", expected) == tuple(json.loads(in_json.stdout)["error"][name] for name in ("kind", "message"))
+
+
+def test_a_job_that_was_cancelled_may_be_cancelled_again(cli: Cli, client: Any) -> None:
+    """It stands where it was to stand."""
+    client.record["film"] = attrs.evolve(client.record["film"], status=JobStatus.CANCELLED)
+    client.fails["cancel"] = lambda _job: AssertionError("nobody is to be asked")
+
+    run = cli("jobs", "cancel", "film")
+
+    assert (0, "video filmer-2 on studio, job film: cancelled\n") == (run.exit_code, run.stdout)
 
 
 def test_a_service_that_cannot_cancel_is_told(cli: Cli, client: Any) -> None:
