@@ -20,16 +20,16 @@ _MOST_BYTES = 256 * 1024**2
 def problems(request: Request, model: Model, *, base_url: str) -> Iterator[Problem]:
     """Name what is wrong with a request's references: missing, unreadable, too large or of another kind, or not public.
 
-    A backend on this machine may be given addresses of this machine. What is wrong in itself, as a source that is neither a URL nor
+    A backend on this machine may be given what it serves itself, as the sandbox serves its results. What is wrong in itself, as a source that is neither a URL nor
     a `Path`, is for `genbridge.catalogue.check` to say.
     """
-    near = is_loopback(urlsplit(base_url).hostname or "")
+    service = urlsplit(base_url)[:2] if is_loopback(urlsplit(base_url).hostname or "") else None
     given: object = request.references
     for index, reference in enumerate(given if isinstance(given, tuple) else ()):
         rule = _rule(reference, model)
         if rule is None:
             continue
-        found = _local(reference.source, rule) if isinstance(reference.source, Path) else _remote(reference.source, near=near)
+        found = _local(reference.source, rule) if isinstance(reference.source, Path) else _remote(reference.source, service)
         if found:
             yield Problem(f"references[{index}]", found)
 
@@ -67,14 +67,17 @@ def _reason(error: OSError | ValueError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _remote(url: object, *, near: bool) -> str | None:
-    """Name what is wrong with the host of a web address; any other source is not looked at."""
+def _remote(url: object, service: tuple[str, str] | None) -> str | None:
+    """Name what is wrong with the host of a web address; any other source is not looked at.
+
+    `service` are scheme and host of a service on this machine.
+    """
     if not isinstance(url, str) or url.partition(":")[0].lower() not in {"http", "https"}:
         return None
     host = _host(url)
     if host is None:
         return f"{url!r} is not a usable URL"
-    if near and is_loopback(host):
+    if urlsplit(url)[:2] == service:
         return None
     if not host or is_private(host):
         return (
