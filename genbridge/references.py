@@ -20,8 +20,8 @@ _MOST_BYTES = 256 * 1024**2
 def problems(request: Request, model: Model, *, base_url: str) -> Iterator[Problem]:
     """Name what is wrong with a request's references: missing, unreadable, too large or of another kind, or not public.
 
-    A backend on this machine may be given what it serves itself, as the sandbox serves its results. What is wrong in itself, as a source that is neither a URL nor
-    a `Path`, is for `genbridge.catalogue.check` to say.
+    A backend on this machine may be given what it serves itself, as the sandbox serves its results. What is wrong in itself, as a
+    source that is neither a URL nor a `Path`, is for `genbridge.validation.check` to say.
     """
     service = urlsplit(base_url)[:2] if is_loopback(urlsplit(base_url).hostname or "") else None
     given: object = request.references

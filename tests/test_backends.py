@@ -650,10 +650,10 @@ async def test_a_local_file_needs_a_plugin_that_uploads(tmp_path: Path) -> None:
     assert CLIP == (await clock.run(account.plan(request))).model
 
 
-async def test_a_backend_on_this_machine_takes_addresses_of_this_machine() -> None:
+async def test_a_backend_on_this_machine_takes_what_it_serves() -> None:
     """As the sandbox does."""
     request = attrs.evolve(REQUEST, references=(Reference("http://127.0.0.1:8000/a.png", role="first_frame"),))
-    config = BackendConfig(name="main", provider="acme", base_url="http://127.0.0.1:9000")
+    config = BackendConfig(name="main", provider="acme", base_url="http://127.0.0.1:8000/base")
     account, _, clock = an_account(config=config)
     assert CLIP == (await clock.run(account.plan(request))).model
     account, _, clock = an_account()
