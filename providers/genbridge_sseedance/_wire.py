@@ -42,17 +42,19 @@ _STATUSES = {
 }
 _URLS = {"imageUrls": Media.IMAGE, "videoUrls": Media.VIDEO, "audioUrls": Media.AUDIO}
 _FINE = (None, "0", "200")
+_REFUSING_CODES = ("400", "401", "402", "403", "404", "422", "429")
 _THINGS = r"param|request|argument|input|model|prompt|size|resolution|provider|n\b"
 
 # In this order: a message may have the words of several, and the first that fits is meant.
 _KINDS: tuple[tuple[str, type[ServiceError]], ...] = (
     (r"rate.?limit|too many|too frequent", RateLimitError),
     (r"\b(insufficient|not enough|no|out of)\b.*\b(credit|balance|quota)", InsufficientCreditsError),
+    (r"\b(credits?|balance|quota)\b.*\b(insufficient|not enough|too low|exhausted)", InsufficientCreditsError),
     (r"content policy|policy violation|moderation|safety|sensitive|nsfw|prohibited", ContentPolicyError),
     (r"\b(task|job)\b.*\b(not found|not exist|unknown)|no such (task|job)", NotFoundError),
     (r"api.?key|unauthori[sz]ed|authenticat|invalid token|no auth", AuthenticationError),
     (rf"\b(invalid|unknown|unsupported|missing) ({_THINGS})", InvalidRequestError),
-    (r"\b(is|are) (required|missing|not supported|not allowed)|must be\b", InvalidRequestError),
+    (r"\b((is|are) (required|missing)|not (supported|allowed)|must be|bad (request|size|prompt))\b", InvalidRequestError),
 )
 
 
@@ -139,10 +141,16 @@ def _is_error(document: Fields) -> bool:
 def _refusal(reply: Reply) -> ServiceError:
     document = reply.document()
     message = document.reason()
-    kind = _kind(message or "") if reply.status < 500 else None
-    return reply.refusal(message, kind=kind, code=document.item("error").text("code") or document.text("code"))
+    code = document.item("error").text("code") or document.text("code")
+    kind = _kind(message or "", code or "") if reply.status < 500 else None
+    return reply.refusal(message, kind=kind, code=code)
 
 
-def _kind(message: str) -> type[ServiceError] | None:
-    """Return the kind of an error by its words. Services of this kind wrap a crash like a refusal, so only known words count."""
-    return next((kind for pattern, kind in _KINDS if re.search(pattern, message, re.IGNORECASE)), None)
+def _kind(message: str, code: str) -> type[ServiceError] | None:
+    """Return the kind of an error by its words, or by a code that is an HTTP status of a refusal.
+
+    Services of this kind wrap a crash like a refusal, so only known words count.
+    """
+    words = f"{code.replace('_', ' ')} {message}"
+    by_words = next((kind for pattern, kind in _KINDS if re.search(pattern, words, re.IGNORECASE)), None)
+    return by_words or (ServiceError.kind_of(int(code)) if code in _REFUSING_CODES else None)
