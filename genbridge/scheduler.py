@@ -93,17 +93,22 @@ class Scheduler:
     async def aclose(self) -> None:
         """Stop driving, once what was answered to a POST under way is recorded. Jobs go on at their services, and on record."""
         self._closed = True
+        try:
+            await self._await_answers()
+        finally:
+            tasks = set(self._tasks)
+            for task in tasks:
+                task.cancel()
+            for drive in list(self._drives.values()):
+                drive.end(JournalError(f"the client was closed; job {drive.job.id} is on record: pick it up by its id"))
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._save_unsaved()
+
+    async def _await_answers(self) -> None:
         deadline = self._clock.monotonic() + self._closing
         while under_way := [drive for drive in self._drives.values() if not drive.answered.is_set()]:
             for drive in under_way:
                 await self._await_answer(drive, deadline)
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._save_unsaved()
-        for drive in list(self._drives.values()):
-            drive.end(JournalError(f"the client was closed; job {drive.job.id} is on record: pick it up by its id"))
 
     async def _await_answer(self, drive: Drive, deadline: float) -> None:
         """Wait until what came of a POST is on record; when it takes too long, that is recorded."""

@@ -35,6 +35,7 @@ from genbridge import (
     Backend,
     Call,
     CancelUnsupportedError,
+    Client,
     ConfigError,
     Cost,
     GenbridgeError,
@@ -745,3 +746,20 @@ async def test_a_known_end_is_recorded_though_the_lease_was_lost(tmp_path: Path)
         db.close()
         await service.clock.run(handle.result())
         assert JobStatus.SUCCEEDED is (await anext(client.jobs())).status
+
+
+async def test_closing_that_is_itself_given_up_leaves_nobody_waiting() -> None:
+    """Whoever cancels it in the middle of a stalled submit gets the waiters told, and no task is left."""
+    service = Slow(submits=[accepted()], polls=[running()])
+    client = Client(a_config(), journal=InlineJournal(None), providers={"studio": Studio()}, clock=service.clock, transport=service)  # type: ignore[arg-type]
+    await client.__aenter__()
+    submit = asyncio.create_task(client.submit(REQUEST))
+    await service.arrived.wait()
+    closing = asyncio.create_task(client.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(JournalError, match="the client was closed"):
+        await submit
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert {asyncio.current_task()} == asyncio.all_tasks()
