@@ -763,3 +763,34 @@ async def test_closing_that_is_itself_given_up_leaves_nobody_waiting() -> None:
     with pytest.raises(asyncio.CancelledError):
         await closing
     assert {asyncio.current_task()} == asyncio.all_tasks()
+
+
+async def test_an_attach_that_failed_can_be_made_again(tmp_path: Path) -> None:
+    """A journal that is busy for a moment does not leave a job that nobody drives."""
+    service = a_service(polls=[running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        job_id = (await client.submit(REQUEST)).id
+    journal = BrokenJournal(tmp_path / "jobs.db", now=lambda: service.clock.now().timestamp())
+    async with opened(service, journal=journal) as client:
+        journal.broken = frozenset({"acquire"})
+        with pytest.raises(JournalError, match="disk is full"):
+            await client.handle(job_id).result()
+        journal.broken = frozenset()
+        assert 1 == len((await service.clock.run(client.handle(job_id).result())).assets)
+
+
+async def test_a_driver_that_finds_itself_replaced_goes_on_watching(tmp_path: Path) -> None:
+    """Its progress is refused by the journal, so it stops polling and hears the end from the record."""
+    service = a_service(submits=[accepted()], polls=[running()])
+    async with opened(service, journal=tmp_path / "jobs.db") as late, opened(service, journal=tmp_path / "jobs.db") as other:
+        handle = await late.submit(REQUEST)
+        with sqlite3.connect(tmp_path / "jobs.db") as db:
+            db.execute("update jobs set epoch = 9, owner = ?", (other._record.owner,))  # type: ignore[attr-defined]
+        db.close()
+        with pytest.raises(JobTimeoutError):
+            await service.clock.run(handle.result(timeout=20))
+        polled = len(service.poll_times)
+        service.polls = deque([done()])
+        results = await service.clock.run(asyncio.gather(other.handle(handle.id).result(), handle.result()))
+    assert 1 == polled
+    assert results[0].assets == results[1].assets
