@@ -24,16 +24,19 @@ _TAIL = re.compile(rf"(?P<source>.+?):(?P<role>{'|'.join(_ROLES)})(?::(?P<second
 _MISSPELT = re.compile(r"(?P<source>..+):(?P<role>[a-z_-]+)(?::[\d.]+)?", re.DOTALL)
 
 
-def read_reference(text: str) -> Reference:
+_HERE = Path()
+
+
+def read_reference(text: str, folder: Path = _HERE) -> Reference:
     """Read `PATH_OR_URL[:role[:SECONDS]]`; the colons of URLs and of Windows drives belong to the source.
 
-    Raises `ValueError` for a role that does not exist.
+    A path is relative to `folder`. Raises `ValueError` for a role that does not exist.
     """
     tail = _TAIL.fullmatch(text)
     if tail is not None:
         seconds = None if tail["seconds"] is None else _number(float(tail["seconds"]))
-        return Reference(_source(tail["source"]), role=ReferenceRole(tail["role"]), duration=seconds)
-    source = _source(text)
+        return Reference(source_of(tail["source"], folder), role=ReferenceRole(tail["role"]), duration=seconds)
+    source = source_of(text, folder)
     misspelt = _MISSPELT.fullmatch(text)
     if isinstance(source, Path) and misspelt is not None and not os.path.exists(source):  # noqa: PTH110 (quiet about names too long)
         near = did_you_mean(misspelt["role"], _ROLES)
@@ -41,9 +44,10 @@ def read_reference(text: str) -> Reference:
     return Reference(source)
 
 
-def _source(text: str) -> str | Path:
+def source_of(text: str, folder: Path = _HERE) -> str | Path:
+    """Return a URL as it is, anything else as a path, relative to a folder."""
     # `Path.expanduser` fails for a user that does not exist; this leaves the name as it is.
-    return text if _URL.match(text) else Path(os.path.expanduser(text))  # noqa: PTH111
+    return text if _URL.match(text) else folder / os.path.expanduser(text)  # noqa: PTH111
 
 
 def _number(value: float) -> float:
