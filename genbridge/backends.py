@@ -254,7 +254,7 @@ class Account:
         return _without(reply, key)
 
     async def _send_paid(self, call: Call) -> Reply:
-        return await self._send(attrs.evolve(call, timeout=call.timeout or self.config.submit_timeout))
+        return await self._send(attrs.evolve(call, timeout=self.config.submit_timeout or call.timeout))
 
     async def _send_patiently(self, call: Call) -> Reply:
         """Make a call, again after a fault where that is safe."""

@@ -321,6 +321,21 @@ async def test_a_refused_repeat_does_not_prove_that_the_first_was_refused(second
     assert script.posts >= 2
 
 
+@pytest.mark.parametrize(("configured_for", "expected"), [(None, 90.0), (7.0, 7.0)])
+async def test_what_is_configured_beats_how_long_the_plugin_would_wait_for_an_answer(
+    configured_for: float | None, expected: float
+) -> None:
+    """A plugin's own time is what holds where the user has set none."""
+
+    def patient(request: Request, key: str) -> Call:
+        return Call.post("/jobs", json={"prompt": request.prompt, "key": key}, timeout=90.0)
+
+    config = BackendConfig(name="main", provider="acme", api_key=Secret(KEY), submit_timeout=configured_for)
+    account, script, clock = an_account(ACCEPTED, submit=patient, config=config)
+    await clock.run(account.submit(JOB, REQUEST))
+    assert [expected] == [call.timeout for call in script.calls]
+
+
 async def test_a_submit_by_put_is_a_paid_call() -> None:
     """The job's key is in its address, so that it may be repeated; a lost answer is a job in doubt all the same."""
 
