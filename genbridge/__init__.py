@@ -6,10 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genbridge.batches import Batch as Batch
+    from genbridge.batches import Entry as Entry
+    from genbridge.batches import Outcome as Outcome
     from genbridge.blocking import BlockingClient as BlockingClient
     from genbridge.blocking import BlockingHandle as BlockingHandle
     from genbridge.blocking import generate as generate
     from genbridge.blocking import save as save
+    from genbridge.budgets import Budget as Budget
     from genbridge.catalogue import Anything as Anything
     from genbridge.catalogue import Capabilities as Capabilities
     from genbridge.catalogue import Choice as Choice
@@ -77,6 +81,7 @@ if TYPE_CHECKING:
     from genbridge.types import Request as Request
     from genbridge.types import Result as Result
     from genbridge.types import Snapshot as Snapshot
+    from genbridge.types import Spent as Spent
     from genbridge.types import Verdict as Verdict
     from genbridge.types import VideoRequest as VideoRequest
     from genbridge.wire import Call as Call
@@ -86,7 +91,9 @@ if TYPE_CHECKING:
     from genbridge.wire import Reply as Reply
 
 _HOMES = {
+    "batches": "Batch Entry Outcome",
     "blocking": "BlockingClient BlockingHandle generate save",
+    "budgets": "Budget",
     "catalogue": "Anything Capabilities Choice Group Limits Model Option Price Provider Range ReferenceRule Setting Text",
     "client": "Client Handle",
     "config": "BackendConfig Config Route Secret",
@@ -102,7 +109,7 @@ _HOMES = {
     "polling": "PollPolicy",
     "types": (
         "Asset AssetRole Backend Certainty Cost Failure File ImageRequest Job JobStatus Media Quote Reference ReferenceRole "
-        "Request Result Snapshot Verdict VideoRequest"
+        "Request Result Snapshot Spent Verdict VideoRequest"
     ),
     "wire": "Call Emulator Exchange Fields Reply",
 }

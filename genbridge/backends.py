@@ -19,6 +19,7 @@ from genbridge import references
 from genbridge.catalogue import Limits, Model, choose, find
 from genbridge.config import BackendConfig
 from genbridge.errors import BackendError, GenbridgeError, PluginError, Problem, RequestError, ServiceError, TransportError
+from genbridge.limits import Rule
 from genbridge.plugins import Plugin
 from genbridge.polling import PollPolicy
 from genbridge.prices import price
@@ -36,6 +37,7 @@ _SERVER_ERROR = 500
 _STRUCK_OUT = "***"
 _LEAST_KEY = 8
 """Characters below which a key is too short to be looked for in an answer."""
+_NONE = Limits()
 _TRIES = 3
 _FIRST_PAUSE = 0.5
 
@@ -64,7 +66,6 @@ class Account:
             base_url=config.base_url or provider.base_url,
             settings={setting.name: setting.default for setting in provider.settings} | dict(config.settings),
         )
-        self.limits = _limits(provider.limits, config)
         self.poll_policy = _policy(provider.poll, config)
         self._transport = transport
         self._clock = clock
@@ -98,6 +99,18 @@ class Account:
         """Return how many seconds a model usually takes."""
         expected = next((model.expected for model in self._known() if model.provider_id == provider_model), None)
         return None if expected is None else expected / self._pace
+
+    def rules(self, job: Job) -> list[Rule]:
+        """Return the limits that a submit of a job has to keep."""
+        model = next((model for model in self._known() if model.provider_id == job.provider_model), None)
+        given, media = self.config.limits, self.provider.media_limits
+        short = Limits(submits=self.config.submits_per_minute, concurrent=self.config.max_concurrent)
+        rules = [
+            Rule(limits=short.over(given.get("", _NONE)).over(self.provider.limits)),
+            Rule(limits=given.get(job.media, _NONE).over(media.get(job.media, _NONE)), media=job.media),
+            Rule(limits=given.get(job.model, _NONE).over(model.limits if model else _NONE), model=job.model),
+        ]
+        return [rule for rule in rules if rule.limits.submits is not None or rule.limits.concurrent is not None]
 
     async def plan(self, request: Request) -> Plan:
         """Check and price a request; raises `RequestError` with every problem. Asks the service only for a model unknown here."""
@@ -343,14 +356,6 @@ async def _repeated(once: Callable[[], Awaitable[Reply]], clock: Clock, *, again
         await clock.sleep(pause)
         pause *= 2
     return await once()
-
-
-def _limits(limits: Limits, config: BackendConfig) -> Limits:
-    if config.submits_per_minute is not None:
-        limits = attrs.evolve(limits, submits=config.submits_per_minute, per=60.0)
-    if config.max_concurrent is not None:
-        limits = attrs.evolve(limits, concurrent=config.max_concurrent)
-    return limits
 
 
 def _policy(policy: PollPolicy, config: BackendConfig) -> PollPolicy:

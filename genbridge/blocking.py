@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -15,10 +16,11 @@ from genbridge.client import Client, Handle
 from genbridge.errors import JournalError
 
 if TYPE_CHECKING:
+    from genbridge.batches import Outcome
     from genbridge.catalogue import Model
     from genbridge.config import Config
     from genbridge.downloads import Progress
-    from genbridge.types import Job, JobStatus, Quote, Request, Result, Snapshot
+    from genbridge.types import Job, JobStatus, Quote, Request, Result, Snapshot, Spent
 
 T = TypeVar("T")
 
@@ -118,15 +120,38 @@ class BlockingClient:
         """Check a request and return what it will cost; sends nothing."""
         return self._loop.run(self._client.quote(request, backend=backend))
 
-    def submit(self, request: Request, *, backend: str | None = None, max_cost: float | None = None) -> BlockingHandle:
-        """Submit a request and return once the service has accepted it."""
-        return self._handle(self._loop.run(self._client.submit(request, backend=backend, max_cost=max_cost)))
+    def submit(
+        self,
+        request: Request,
+        *,
+        backend: str | None = None,
+        max_cost: float | None = None,
+        id: str | None = None,  # noqa: A002 (it is what it is called everywhere)
+        save_to: Path | str | None = None,
+        retry_failed: bool = False,
+        observe: Callable[[Snapshot], None] | None = None,
+    ) -> BlockingHandle:
+        """Submit a request and return once the service has accepted it; `observe` is called in another thread."""
+        submit = self._client.submit(
+            request, backend=backend, max_cost=max_cost, id=id, save_to=save_to, retry_failed=retry_failed, observe=observe
+        )
+        return self._handle(self._loop.run(submit))
 
     def generate(
         self, request: Request, *, backend: str | None = None, max_cost: float | None = None, timeout: float | None = None
     ) -> Result:
         """Submit a request and wait for its result."""
         return self._loop.run(self._client.generate(request, backend=backend, max_cost=max_cost, timeout=timeout))
+
+    def generate_many(
+        self, requests: Iterable[Request], *, directory: Path | str | None = None, timeout: float | None = None, **terms: Any
+    ) -> list[Outcome]:
+        """Submit many requests, wait for all, and return what came of each, in order; `terms` are those of `Client.batch`."""
+        return self._loop.run(self._client.generate_many(requests, directory=directory, timeout=timeout, **terms))
+
+    def spend(self, *, since: datetime | None = None) -> list[Spent]:
+        """Return what the jobs on record cost, or those created since a time, by day, backend and model."""
+        return self._loop.run(self._client.spend(since=since))
 
     def handle(self, job: Job | str) -> BlockingHandle:
         """Return the handle of a job on record."""
@@ -191,6 +216,14 @@ class BlockingHandle:
     def cancel(self) -> None:
         """Ask the service to stop the job."""
         self._loop.run(self._handle.cancel())
+
+    def not_sent(self) -> Job:
+        """Say of a job in doubt that the service never had it."""
+        return self._loop.run(self._handle.not_sent())
+
+    def adopt(self, provider_id: str) -> None:
+        """Give a job in doubt the id that you found it under at the service."""
+        self._loop.run(self._handle.adopt(provider_id))
 
 
 def generate(

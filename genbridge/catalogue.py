@@ -232,6 +232,25 @@ class Price:
 
 
 @attrs.frozen(kw_only=True)
+class Limits:
+    """What a service allows an account; `None` where it does not say.
+
+    At most `submits` in any `per` seconds, and `concurrent` jobs at once.
+    """
+
+    submits: int | None = None
+    per: float = 60.0
+    concurrent: int | None = None
+
+    def over(self, other: Limits) -> Limits:
+        """Return these limits, and the other's where these say nothing."""
+        rate = self if self.submits is not None else other
+        return Limits(
+            submits=rate.submits, per=rate.per, concurrent=other.concurrent if self.concurrent is None else self.concurrent
+        )
+
+
+@attrs.frozen(kw_only=True)
 class Model:
     """One model of a provider. `id` is canonical, `provider_id` the provider's own; `expected` the usual seconds it takes.
 
@@ -249,23 +268,13 @@ class Model:
     unavailable: str | None = None
     live: bool = False
     """Whether it was read from the service just now, not from the plugin's own table."""
+    limits: Limits = Limits()
+    """What the service allows of this model alone, beside the limits of the account."""
 
     def default(self, field: str) -> Any:
         """Return what the service takes for a field that is left out, where that is documented."""
         domain = getattr(self.capabilities, field, None)
         return None if domain is None else domain.default
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """What a service allows an account; `None` where it does not say.
-
-    At most `submits` in any `per` seconds, and `concurrent` jobs at once.
-    """
-
-    submits: int | None = None
-    per: float = 60.0
-    concurrent: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -300,6 +309,8 @@ class Provider:
     unit: str = "credits"
     poll: PollPolicy = PollPolicy()
     limits: Limits = Limits()
+    media_limits: Mapping[Media, Limits] = attrs.field(factory=dict, hash=False)
+    """What the service allows of one medium alone, beside the limits of the account."""
     models: tuple[Model, ...] = attrs.field(default=(), converter=_tuple)
     settings: tuple[Setting, ...] = attrs.field(default=(), converter=_tuple)
     refusals: frozenset[int] = frozenset({400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 429, 451})

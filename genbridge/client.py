@@ -5,28 +5,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from itertools import pairwise
+from datetime import datetime
+from itertools import count, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from uuid import UUID, uuid4, uuid5
 
 import attrs
 
 from genbridge.backends import Account, Plan
+from genbridge.budgets import Budget, Used
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
-from genbridge.drives import Drive
-from genbridge.errors import BackendError, ConfigError, JobTimeoutError, JournalError, Problem, RequestError
-from genbridge.journal import Caps, Journal, open_journal
+from genbridge.drives import Drive, never_started
+from genbridge.errors import (
+    BackendError,
+    ConfigError,
+    DownloadError,
+    GenbridgeError,
+    JobTimeoutError,
+    JournalError,
+    Problem,
+    RequestError,
+)
+from genbridge.journal import Journal, open_journal
+from genbridge.journal.records import request_text
 from genbridge.plugins import Registry, installed
-from genbridge.scheduler import Scheduler
+from genbridge.scheduler import Listener, Scheduler
 from genbridge.timing import Clock, SystemClock
 from genbridge.transport import Transport
-from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Verdict, VideoRequest
+from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
 
 if TYPE_CHECKING:
+    from genbridge.batches import Batch, Outcome
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
     from genbridge.sandbox import Sandbox
@@ -38,6 +52,9 @@ T = TypeVar("T")
 _PAGE = 200
 _FROM_CONFIG = "from the configuration"
 _OWN_PACKAGE = "genbridge"
+_KEYS = UUID("6f0d3c2e-9a52-5b0e-8f5e-3f7c9d1b2a40")
+"""The name space of idempotency keys that are made of a caller's id."""
+_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _EVERYTHING = "sandbox"
 """The sandbox's default route: whichever emulator can do the request."""
 
@@ -153,30 +170,84 @@ class Client:
 
     # Jobs.
 
-    async def submit(self, request: Request, *, backend: str | None = None, max_cost: float | None = None) -> Handle:
+    async def submit(
+        self,
+        request: Request,
+        *,
+        backend: str | None = None,
+        max_cost: float | None = None,
+        id: str | None = None,  # noqa: A002 (it is what it is called everywhere)
+        save_to: Path | str | None = None,
+        retry_failed: bool = False,
+        observe: Callable[[Snapshot], None] | None = None,
+    ) -> Handle:
         """Submit a request and return once the service has accepted it.
 
-        `backend` names a backend or a route; the next of a route is taken only when it is certain that nothing was started. Raises
-        `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap, `BackendError`
-        when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
+        `backend` names a backend or a route; the next of a route is taken only when it is certain that nothing was started.
+
+        `id` is an id of your own for what is to be made: however often it is submitted, also by other processes, it is paid for
+        once. The job on record is returned then; only one that certainly started nothing is sent anew, and with `retry_failed` one
+        that the service failed to make. `save_to` is the folder for its files: when this process does not come to saving them,
+        `resume` does. `observe` is told of all that is seen of the job, such as what it waits for.
+
+        Raises `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap,
+        `BackendError` when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
         """
         _check_cap(max_cost)
+        standing = None if id is None else await self._standing(id, request, retry_failed=retry_failed)
+        if standing is not None:
+            return await self._again(standing, observe)
+        number = 1 if id is None else (await self._latest(id))[1]
+        wish = _Wish(max_cost=max_cost, save_to=None if save_to is None else _absolute(save_to), observe=observe)
         plans = _with_key(await self._plans(request, backend))
-        for (account, plan), (following, _) in pairwise(plans):
+        for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
-                return await self._submit(account, plan, max_cost, patience=0.0)
+                return await self._submit(account, plan, attrs.evolve(wish, id=_numbered(id, tries)), patience=0.0)
             except BackendError as error:
                 if error.verdict not in {Verdict.REFUSED, Verdict.NOT_SENT}:
                     raise
                 _log.warning("%s; nothing was started, so backend %r is asked", error, following.name)
         account, plan = plans[-1]
-        return await self._submit(account, plan, max_cost, patience=account.config.patience)
+        wish = attrs.evolve(wish, id=_numbered(id, number + len(plans) - 1))
+        return await self._submit(account, plan, wish, patience=account.config.patience)
 
-    async def _submit(self, account: Account, plan: Plan, max_cost: float | None, *, patience: float) -> Handle:
+    async def _latest(self, given: str) -> tuple[Job | None, int]:
+        """Return the last job on record of an id, and the number that its next try has."""
+        _check_id(given)
+        job = None
+        for number in count(1):
+            following = await self._record.get(str(_numbered(given, number)))
+            if following is None:
+                return job, number
+            job = following
+        raise AssertionError("unreachable")
+
+    async def _standing(self, given: str, request: Request, *, retry_failed: bool) -> Job | None:
+        """Return the job on record that a request of that id comes to, so that nothing is sent."""
+        job, _ = await self._latest(given)
+        if job is None:
+            return None
+        if request_text(job.request) != request_text(request):
+            message = f"job {job.id} on record has this id and another request; give this request an id of its own"
+            raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
+        return None if never_started(job) or (retry_failed and _failed(job)) else job
+
+    async def _room(self, backend: str, max_cost: float | None) -> tuple[Budget, Used, Used]:
+        """Return a backend's caps, and what was used of them today and ever."""
+        return _budget(self.config.backends[backend], max_cost), *await self._record.used(backend)
+
+    async def _again(self, job: Job, observe: Listener) -> Handle:
+        """Return the handle of a job that is asked for once more."""
+        handle = Handle(self._driver, job)
+        await handle._attach(observe)  # noqa: SLF001 (the two are one module's)
+        return handle
+
+    async def _submit(self, account: Account, plan: Plan, wish: _Wish, *, patience: float) -> Handle:
         account.config.require_key()
         job = Job(
-            id=uuid4().hex,
-            key=str(uuid4()),
+            id=wish.id or uuid4().hex,
+            # A key made of the id is the same even where the record was lost, and a service that honours it makes nothing twice.
+            key=str(uuid5(_KEYS, wish.id) if wish.id else uuid4()),
             backend=account.name,
             provider=account.provider.name,
             model=plan.model.id,
@@ -185,8 +256,13 @@ class Client:
             status=JobStatus.PENDING,
             quote=plan.quote,
             created_at=self._clock.now(),
+            save_to=wish.save_to,
         )
-        drive = await self._driver.submit(job, account, _caps(account.config, max_cost), patience=patience)
+        budget = _budget(account.config, wish.max_cost)
+        drive = await self._driver.submit(job, account, budget, patience=patience, listen=wish.observe)
+        if drive is None:
+            known = await self._record.get(job.id)
+            return await self._again(known or job, wish.observe)
         return Handle(self._driver, job, drive)
 
     async def generate(
@@ -209,21 +285,88 @@ class Client:
     async def resume(self, *, wait: bool = True) -> list[Handle]:
         """Drive every unfinished job on record that no other process drives.
 
-        With `wait`, return when each has ended or cannot be settled now. Raises `ConfigError` when a job's backend is not
-        configured any more, after the others were resumed.
+        Those whose files were wanted somewhere (`save_to`) and are not there yet are among them, also when they have ended. With
+        `wait`, return when each has ended or cannot be settled now, and its files are saved as far as they can be. Raises
+        `ConfigError` when a job's backend is not configured any more, after the others were resumed.
         """
         missing: list[str] = []
-        handles = [Handle(self._driver, job) for job in await self._record.unfinished()]
+        jobs = [*await self._record.unfinished(), *await self._record.unsaved()]
+        handles = [Handle(self._driver, job) for job in jobs]
         for handle in handles:
             try:
                 await handle._attach()  # noqa: SLF001 (the two are one module's)
             except ConfigError as error:
                 missing.append(str(error))
         if wait:
-            await asyncio.gather(*(handle._settled() for handle in handles))  # noqa: SLF001
+            await asyncio.gather(*(self._collect(handle) for handle in handles))
         if missing:
             raise ConfigError("; ".join(dict.fromkeys(missing)))
         return handles
+
+    async def _collect(self, handle: Handle) -> None:
+        """Wait until a job has ended, and save its files where they were wanted."""
+        await handle._settled()  # noqa: SLF001 (the two are one module's)
+        job = handle.job
+        if job.result is None or job.save_to is None:
+            return
+        try:
+            await self.download(job.result, job.save_to)
+        except DownloadError as error:
+            _log.warning("job %s is done, but its files are not saved: %s", job.id, error)
+
+    async def batch(
+        self,
+        requests: Iterable[Request],
+        *,
+        name: str = "",
+        ids: Sequence[str | None] | None = None,
+        backend: str | Sequence[str | None] | None = None,
+        max_cost: float | None = None,
+        max_total: float | None = None,
+        retry_failed: bool = False,
+    ) -> Batch:
+        """Check and price many requests; nothing is sent before `Batch.run`.
+
+        Each request has an id that comes from `name` and from the request itself, or from its place in `ids`, so that the same
+        batch run again goes on where it was and pays for nothing twice; another name makes everything anew. `backend` is one for
+        all, or one each. `max_cost` is for one job and `max_total` for all that would be sent now.
+
+        Raises `RequestError` with every problem of every request, and `BudgetError` when all together would exceed a cap.
+        """
+        from genbridge.batches import prepare  # noqa: PLC0415 (loaded when it is used)
+
+        _check_cap(max_cost)
+        return await prepare(
+            self,
+            list(requests),
+            name=name,
+            ids=ids,
+            backend=backend,
+            max_cost=max_cost,
+            max_total=max_total,
+            retry_failed=retry_failed,
+        )
+
+    async def generate_many(
+        self,
+        requests: Iterable[Request],
+        *,
+        directory: Path | str | None = None,
+        timeout: float | None = None,
+        **terms: Any,
+    ) -> list[Outcome]:
+        """Submit many requests, wait for all, and return what came of each, in order.
+
+        `directory` is where their files are saved, if anywhere, and `timeout` the seconds that each is waited for after the service
+        accepted it. `terms` and what is raised are those of `batch`; what goes wrong with one job is in its outcome and stops no
+        other.
+        """
+        batch = await self.batch(requests, **terms)
+        return await batch.run(directory=directory, timeout=timeout)
+
+    async def spend(self, *, since: datetime | None = None) -> list[Spent]:
+        """Return what the jobs on record cost, or those created since a time, by day, backend and model."""
+        return list(await self._record.spent(0.0 if since is None else since.timestamp()))
 
     async def jobs(
         self,
@@ -249,7 +392,22 @@ class Client:
     async def download(
         self, result: Result, directory: Path | str, *, progress: Callable[[Progress], None] | None = None
     ) -> list[Path]:
-        """Save a result's files with a sidecar beside each, and return their paths in order. Raises `DownloadError`."""
+        """Save a result's files with a sidecar beside each, and return their paths in order.
+
+        When a link is no longer valid, the service is asked for a fresh one. Raises `DownloadError`.
+        """
+        try:
+            paths = await self._fetch(result, directory, progress)
+        except DownloadError as error:
+            fresh = await self._with_fresh_links(result) if error.expired else None
+            if fresh is None:
+                raise
+            paths = await self._fetch(fresh, directory, progress)
+        with suppress(JournalError):
+            await self._record.saved(result.job_id)
+        return paths
+
+    async def _fetch(self, result: Result, directory: Path | str, progress: Callable[[Progress], None] | None) -> list[Path]:
         from genbridge import downloads  # noqa: PLC0415 (loaded when it is used)
 
         settings = self.config.downloads
@@ -257,6 +415,21 @@ class Client:
         if settings.max_bytes is not None:
             policy = attrs.evolve(policy, max_bytes=settings.max_bytes)
         return await downloads.download(result, directory, policy=policy, progress=progress)
+
+    async def _with_fresh_links(self, result: Result) -> Result | None:
+        """Return a result with other links to its files, where the service still gives any."""
+        try:
+            job = await self._record.get(result.job_id)
+            snapshot = await self._account_of(job.backend, job.provider).poll(job) if job else None
+        except GenbridgeError as error:
+            _log.info("job %s: the service gives no fresh links: %s", result.job_id, error)
+            return None
+        if job is None or snapshot is None or not snapshot.assets or snapshot.assets == result.assets:
+            return None
+        fresh = attrs.evolve(result, assets=snapshot.assets)
+        with suppress(JournalError):
+            await self._record.refresh(attrs.evolve(job, result=fresh))
+        return fresh
 
     # Backends.
 
@@ -303,6 +476,20 @@ class Client:
         return sorted(plans, key=_price) if prefer == "cheapest" else plans
 
 
+@attrs.frozen(kw_only=True)
+class _Wish:
+    """What the caller of a submit wants of the job, beside the request."""
+
+    max_cost: float | None
+    save_to: Path | None
+    observe: Listener
+    id: str | None = None
+
+
+def _absolute(path: Path | str) -> Path:
+    return Path(path).absolute()
+
+
 def _check_cap(max_cost: object) -> None:
     if max_cost is not None and (problem := Range(0, math.inf, step=None).problem(max_cost)):
         raise RequestError("the request is not valid; nothing was sent", problems=[Problem("max_cost", problem)])
@@ -331,10 +518,24 @@ def _sandbox_config(sandbox: Sandbox) -> Config:
     return Config(backends=backends, routes={_EVERYTHING: everything}, default=_EVERYTHING)
 
 
-def _caps(config: BackendConfig, max_cost: float | None) -> Caps:
-    budget = config.budget
-    per_job = [cap for cap in (budget.per_job, max_cost) if cap is not None]
-    return Caps(per_job=min(per_job, default=None), per_day=budget.per_day, jobs_per_day=budget.jobs_per_day)
+def _budget(config: BackendConfig, max_cost: float | None) -> Budget:
+    per_job = [cap for cap in (config.budget.per_job, max_cost) if cap is not None]
+    return attrs.evolve(config.budget, per_job=min(per_job, default=None))
+
+
+def _check_id(given: object) -> None:
+    if not isinstance(given, str) or not _ID.fullmatch(given):
+        message = f"{given!r} cannot be an id; use up to 64 letters, digits, '.', '_' and '-'"
+        raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
+
+
+def _numbered(given: str | None, number: int) -> str | None:
+    """Return the id of a job that is the so-manieth try of an id that the caller gave, if one was given."""
+    return given if given is None or number == 1 else f"{given}.{number}"
+
+
+def _failed(job: Job) -> bool:
+    return job.status.terminal and job.status is not JobStatus.SUCCEEDED
 
 
 def _opened(value: T | None) -> T:
@@ -402,9 +603,29 @@ class Handle:
         drive = await self._attach()
         await self._scheduler.cancel(drive)
 
-    async def _attach(self) -> Drive:
+    async def not_sent(self) -> Job:
+        """Say of a job in doubt that the service never had it: you have looked.
+
+        What it reserves is released, and it may be submitted again as another job. Raises `JobError` when it is not in doubt, and
+        `JournalError` when another process drives it.
+        """
+        self._job, self._drive = await self._scheduler.not_sent(self.job), None
+        return self._job
+
+    async def adopt(self, provider_id: str) -> None:
+        """Give a job in doubt the id that you found it under at the service, so that it can be waited for and collected.
+
+        Raises `RequestError` when another job on record has that id, `JobError` when this one is not in doubt, and `JournalError`
+        when another process drives it.
+        """
+        self._job, self._drive = await self._scheduler.adopt(self.job, provider_id), None
+
+    async def _attach(self, listen: Listener = None) -> Drive:
         if self._drive is None:
             self._drive = await self._scheduler.attach(self._job)
+        if listen is not None and listen not in self._drive.listeners:
+            self._drive.listeners.append(listen)
+            listen(self._drive.snapshot)
         return self._drive
 
     async def _settled(self) -> None:

@@ -23,12 +23,14 @@ import attrs
 
 from genbridge import keys
 from genbridge.addresses import is_loopback
-from genbridge.catalogue import Provider
+from genbridge.budgets import Budget
+from genbridge.catalogue import Limits, Provider
 from genbridge.errors import ConfigError, PluginError, Problem
 from genbridge.keys import Key
 from genbridge.keys import Secret as Secret  # noqa: PLC0414 (whoever makes a `BackendConfig` needs one)
 from genbridge.origins import base_url_problem
 from genbridge.tables import Table, join, lines, located
+from genbridge.types import Media
 from genbridge.words import did_you_mean, listed
 
 _log = logging.getLogger(__name__)
@@ -54,15 +56,6 @@ class PollConfig:
 
 
 @attrs.frozen(kw_only=True)
-class Budget:
-    """Caps on what is submitted, in the provider's credits and in jobs; `None` is no cap."""
-
-    per_job: float | None = None
-    per_day: float | None = None
-    jobs_per_day: int | None = None
-
-
-@attrs.frozen(kw_only=True)
 class BackendConfig:
     """One account at a provider.
 
@@ -70,6 +63,8 @@ class BackendConfig:
     provider's own. `patience` is for how many seconds a submit may wait on refusals that pass, such as HTTP 429, and
     `submit_timeout` for how many the answer to one is waited for (`None`: 90). `credit_price` is
     what one of the provider's credits costs, in a currency that all backends share, so that a route can find the cheapest.
+    `max_concurrent` and `submits_per_minute` go before the provider's own limits, and so do `limits`: those of the whole backend
+    are under the name "", others under a medium's or a model's.
     """
 
     name: str
@@ -80,6 +75,7 @@ class BackendConfig:
     base_url: str | None = None
     max_concurrent: int | None = None
     submits_per_minute: int | None = None
+    limits: Mapping[str, Limits] = attrs.field(factory=dict, hash=False)
     patience: float = _PATIENCE
     submit_timeout: float | None = None
     credit_price: float | None = None
@@ -380,6 +376,7 @@ def _backend(name: str, table: Table, around: _Surroundings) -> BackendConfig:
         base_url=_base_url(table, provider, around),
         max_concurrent=table.whole("max_concurrent", least=1),
         submits_per_minute=table.whole("submits_per_minute", least=1),
+        limits=_limits(table, provider),
         patience=_PATIENCE if patience is None else patience,
         submit_timeout=table.number("submit_timeout", above=0.0),
         credit_price=table.number("credit_price", above=0.0),
@@ -436,9 +433,43 @@ def _budget(table: Table) -> Budget:
         per_job=table.number("per_job"),
         per_day=table.number("per_day"),
         jobs_per_day=table.whole("jobs_per_day", least=0),
+        total=table.number("total"),
+        jobs=table.whole("jobs", least=0),
     )
     table.close()
     return budget
+
+
+def _limits(backend: Table, provider: Provider | None) -> dict[str, Limits]:
+    """Return the limits of a backend, of its media and of its models."""
+    table = backend.table("limits")
+    for name, short in (("submits", "submits_per_minute"), ("concurrent", "max_concurrent")):
+        if name in table and short in backend:
+            table.wrong(name, f"{short} says this already; keep one of them")
+    found = {"": _own_limits(table)}
+    for name in [name for name, value in table.unread().items() if isinstance(value, Mapping)]:
+        narrow = table.table(name)
+        found[_scope(name, table, provider)] = _own_limits(narrow)
+        narrow.close()
+    table.close()
+    return {name: limits for name, limits in found.items() if limits != Limits()}
+
+
+def _own_limits(table: Table) -> Limits:
+    submits, per = table.whole("submits", least=1), table.number("per", above=0.0)
+    if per is not None and submits is None:
+        table.wrong("per", "it says in how many seconds, and not how many; add submits")
+    return Limits(submits=submits, per=60.0 if per is None else per, concurrent=table.whole("concurrent", least=1))
+
+
+def _scope(name: str, table: Table, provider: Provider | None) -> str:
+    """Return what a table of limits is for: a medium, or the canonical name of a model."""
+    if name in set(Media) or provider is None:
+        return name
+    models = {alias: model.id for model in provider.models for alias in (*model.aliases, model.provider_id, model.id)}
+    if name not in models:
+        table.wrong(name, f"{name!r} is no medium and no model of {provider.name}{did_you_mean(name, [*Media, *models])}")
+    return models.get(name, name)
 
 
 def _settings(table: Table, provider: Provider | None, around: _Surroundings) -> dict[str, str]:

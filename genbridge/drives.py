@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -41,8 +42,11 @@ class Drive:
     hint: float | None = None
     notes: set[str] = attrs.field(factory=set)
     queues: list[asyncio.Queue[Snapshot]] = attrs.field(factory=list)
+    listeners: list[Callable[[Snapshot], None]] = attrs.field(factory=list)
     accepted: asyncio.Event = attrs.field(factory=asyncio.Event)
     ended: asyncio.Event = attrs.field(factory=asyncio.Event)
+    on_record: bool = False
+    """Whether a job of its id was on record already, so that nothing was sent."""
     taking: asyncio.Future[None] | None = None
     """The look at the record with which driving a job on record begins."""
     answered: asyncio.Event = attrs.field(factory=_set_event)
@@ -63,6 +67,8 @@ class Drive:
         self.snapshot = snapshot
         for queue in self.queues:
             queue.put_nowait(snapshot)
+        for listen in self.listeners:
+            listen(snapshot)
 
     def end(self, error: GenbridgeError | None) -> None:
         """Nothing more will happen here; `error` is for those who wait for the result."""
@@ -106,7 +112,8 @@ def in_doubt(job: Job) -> SubmitUnknownError:
     reason = job.failure.message if job.failure else "the request is still under way"
     return SubmitUnknownError(
         f"job {job.id} on backend {job.backend!r} may have been accepted and may be billed ({reason}); it is on record and is not "
-        "sent again. Look at the service's own site; `genbridge jobs resume`, in a few minutes, asks the service where it can",
+        "sent again. `genbridge jobs resume`, in a few minutes, asks the service where it can; else look at the service's own "
+        "site, and say what you found with `genbridge jobs reconcile`",
         job=job,
     )
 
@@ -157,3 +164,9 @@ def result_of(job: Job, snapshot: Snapshot, cost: Cost) -> Result:
         finished_at=job.finished_at or job.created_at,
         aspect_ratio=snapshot.aspect_ratio,
     )
+
+
+def never_started(job: Job) -> bool:
+    """Whether a job has ended without anything having been started by it, so that sending it anew pays nothing twice."""
+    failed = job.status in {JobStatus.FAILED, JobStatus.CANCELLED}
+    return failed and job.provider_id is None and job.cost is not None and job.cost.amount == 0

@@ -251,9 +251,13 @@ class JobTimeoutError(JobError, TimeoutError):
 
 
 class DownloadError(GenbridgeError):
-    """A produced file could not be saved; the job and its other files are not affected, and `saved` has the paths of those."""
+    """A produced file could not be saved; the job and its other files are not affected, and `saved` has the paths of those.
 
-    def __init__(self, message: str, *, asset: Asset | None = None, saved: Iterable[Path] = ()) -> None:
+    `expired` says that the server does not know its link any more.
+    """
+
+    def __init__(self, message: str, *, asset: Asset | None = None, saved: Iterable[Path] = (), expired: bool = False) -> None:
         super().__init__(message)
         self.asset = asset
         self.saved = list(saved)
+        self.expired = expired

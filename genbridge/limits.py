@@ -10,6 +10,21 @@ from collections.abc import Sequence
 import attrs
 
 from genbridge.catalogue import Limits
+from genbridge.types import Media
+
+
+@attrs.frozen(kw_only=True)
+class Rule:
+    """Limits, and what they are for: all jobs of a backend, those of a medium, or those of a model (its canonical name)."""
+
+    limits: Limits
+    media: Media | None = None
+    model: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """What it is for, in words that follow a noun."""
+        return f" of {self.model}" if self.model else f" of {self.media}s" if self.media else ""
 
 
 @attrs.frozen
@@ -24,14 +39,15 @@ _CONCURRENT_CHECK = 1.0
 """How often, in seconds, to look whether a running job has ended."""
 
 
-def next_start(recent: Sequence[float], running: int, limits: Limits, now: float) -> Wait | None:
-    """Return how long a submit has to wait, or `None` when it may start.
+def next_start(recent: Sequence[float], running: int, rule: Rule, now: float) -> Wait | None:
+    """Return how long a submit has to wait for a rule, or `None` when it may start.
 
     `recent` are the times of the submits in the last `limits.per` seconds, oldest first; `running` the jobs the service works on.
     """
+    limits, subject = rule.limits, rule.subject
     if limits.concurrent is not None and running >= limits.concurrent:
-        return Wait(_CONCURRENT_CHECK, f"{running} jobs are running, the most at once is {limits.concurrent}")
+        return Wait(_CONCURRENT_CHECK, f"{running} jobs{subject} are running, the most at once is {limits.concurrent}")
     if limits.submits is not None and len(recent) >= limits.submits:
         seconds = recent[-limits.submits] + limits.per - now
-        return Wait(min(max(seconds, 0.0), limits.per), f"at most {limits.submits} submits in {limits.per:g} s")
+        return Wait(min(max(seconds, 0.0), limits.per), f"at most {limits.submits} submits{subject} in {limits.per:g} s")
     return None

@@ -18,18 +18,22 @@ from typing import Any, TypeVar
 import attrs
 
 from genbridge.backends import Account
+from genbridge.budgets import Budget
 from genbridge.drives import Drive, in_doubt, nothing, outcome, result_of, settled, snapshot_of, sober
 from genbridge.errors import (
     BackendError,
     CancelUnsupportedError,
     GenbridgeError,
+    JobError,
     JobTimeoutError,
     JournalError,
     NotFoundError,
+    Problem,
     RateLimitError,
+    RequestError,
     ServiceError,
 )
-from genbridge.journal import Attempt, Caps, Journal, Lease
+from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
 from genbridge.limits import Wait
 from genbridge.timing import Clock, wait_for
 from genbridge.types import Failure, Job, JobStatus, Snapshot, Verdict
@@ -61,6 +65,7 @@ _CLOSING = 95.0
 """Seconds that closing waits for the answer to a POST under way: as long as the transport does."""
 _HURRIED = 5.0
 """The same when the program is interrupted or fails."""
+Listener = Callable[[Snapshot], None] | None
 _LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 
 
@@ -75,7 +80,8 @@ class Scheduler:
         self._heap: list[tuple[float, int, Drive]] = []
         self._order = count()
         self._wake = asyncio.Event()
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: dict[tuple[str, str], asyncio.Lock] = {}
+        self._quiet: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = _CLOSING
         self._closed = False
@@ -121,15 +127,20 @@ class Scheduler:
 
     # What the client asks for.
 
-    async def submit(self, job: Job, account: Account, caps: Caps, *, patience: float) -> Drive:
+    async def submit(self, job: Job, account: Account, budget: Budget, *, patience: float, listen: Listener) -> Drive | None:
         """Record a job, submit it and return when the service has accepted it; raises what went wrong.
 
-        Whoever gives up waiting does not stop the job.
+        Returns `None` when a job of that id is on record already. `listen` is told of everything that is seen of the job. Whoever
+        gives up waiting does not stop the job.
         """
         self._check_open()
-        drive = self._drives[job.id] = Drive(job=job, account=account)
-        self._spawn(self._guard(drive, self._begin, drive, caps, patience))
+        drive = self._drives.get(job.id)
+        if drive is None:
+            drive = self._drives[job.id] = Drive(job=job, account=account, listeners=[listen] if listen else [])
+            self._spawn(self._guard(drive, self._begin, drive, budget, patience))
         await drive.accepted.wait()
+        if drive.on_record:
+            return None
         if drive.error is not None and drive.job.status is not JobStatus.CANCELLED and drive.job.provider_id is None:
             raise drive.error
         return drive
@@ -215,9 +226,14 @@ class Scheduler:
 
     # The submit.
 
-    async def _begin(self, drive: Drive, caps: Caps, patience: float) -> None:
-        drive.lease = await self._journal.add(drive.job, caps)
-        await self._submit(drive, patience)
+    async def _begin(self, drive: Drive, budget: Budget, patience: float) -> None:
+        drive.lease = await self._journal.add(drive.job, budget)
+        if drive.lease is not None:
+            await self._submit(drive, patience)
+            return
+        drive.on_record = True
+        self._drives.pop(drive.job.id, None)
+        drive.end(None)
 
     async def _submit(self, drive: Drive, patience: float) -> None:
         """Send a job, again as long as it was certainly not accepted and `patience` (seconds) lasts."""
@@ -248,7 +264,7 @@ class Scheduler:
         """Wait until the limits allow a submit and record the intent; `None` when the job was stopped or taken over meanwhile."""
         if drive.lease is None:
             return None
-        async with self._turns.setdefault(drive.job.backend, asyncio.Lock()):
+        async with self._turns.setdefault((drive.job.backend, drive.job.model), asyncio.Lock()):
             while not drive.stop.is_set():
                 if self._closed:
                     return None
@@ -266,7 +282,7 @@ class Scheduler:
         drive.answered.clear()
         answer: Attempt | Wait | None = None
         try:
-            answer = await self._journal.begin_submit(lease, drive.account.limits)
+            answer = await self._journal.begin_submit(lease, drive.account.rules(drive.job))
         finally:
             if not isinstance(answer, Attempt):
                 drive.answered.set()
@@ -286,7 +302,7 @@ class Scheduler:
         drive.job = attrs.evolve(drive.job, status=JobStatus.PENDING)
         drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {pause:.0f} s: {error}"))
         if isinstance(error, RateLimitError):
-            await self._record(self._journal.pause, drive.job.backend, pause)
+            await self._record(self._journal.pause, drive.job.backend, pause, Paused.SUBMITS)
         await wait_for(self._clock, drive.stop, pause)
 
     async def _accept(self, drive: Drive, attempt: Attempt, snapshot: Snapshot) -> None:
@@ -357,11 +373,44 @@ class Scheduler:
         return False
 
     async def _absent(self, drive: Drive) -> None:
-        failure = Failure(
-            message="the service has no such job: the submit never arrived; it can be submitted again", code="not_sent"
-        )
+        failure = Failure(message="the service has no such job: the submit never arrived; it can be submitted again", code=NOT_SENT)
         snapshot = Snapshot(status=JobStatus.FAILED, failure=failure, cost=nothing(drive.job, "it was never accepted"))
         await self._finish(drive, snapshot)
+
+    # A job in doubt, settled by a person who has looked.
+
+    async def not_sent(self, job: Job) -> Job:
+        """Record that a submit in doubt never arrived, as somebody says who has looked, and release what it reserves."""
+        lease, job = await self._doubtful(job)
+        failure = Failure(message="it was looked for at the service and not found; it can be submitted again", code=NOT_SENT)
+        cost = nothing(job, "it was never accepted")
+        job = attrs.evolve(job, status=JobStatus.FAILED, finished_at=self._clock.now(), cost=cost, failure=failure)
+        await self._journal.update(lease, job)
+        return job
+
+    async def adopt(self, job: Job, provider_id: str) -> Job:
+        """Record the service's id of a job in doubt, as somebody found it there, so that it is polled."""
+        holder = await self._journal.holder(job.backend, provider_id)
+        if holder is not None:
+            where = f"job {holder.id} on record has this id on backend {job.backend!r}; look for another"
+            raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)])
+        lease, job = await self._doubtful(job)
+        job = attrs.evolve(job, status=JobStatus.QUEUED, provider_id=provider_id, submitted_at=job.created_at, failure=None)
+        await self._journal.update(lease, job)
+        return job
+
+    async def _doubtful(self, job: Job) -> tuple[Lease, Job]:
+        """Take a job that is in doubt; raises `JobError` when it is not, and `JournalError` when another process has it."""
+        self._check_open()
+        lease = await self._journal.acquire(job.id)
+        job = await self._journal.get(job.id) or job
+        if job.status not in {JobStatus.UNKNOWN, JobStatus.SUBMITTING}:
+            if lease is not None:
+                await self._journal.release(lease)
+            raise JobError(f"job {job.id} is not in doubt: it is {job.status}; nothing was changed", job=job)
+        if lease is None:
+            raise JournalError(f"job {job.id} is being driven by another process; wait until that has ended, or stop it")
+        return lease, job
 
     # The loop.
 
@@ -386,6 +435,16 @@ class Scheduler:
                 _log.warning("%s", error)
             else:
                 await self._save_unsaved()
+                await self._hear_of_pauses()
+
+    async def _hear_of_pauses(self) -> None:
+        """Leave alone what another process was asked to leave alone."""
+        with suppress(JournalError):
+            for backend, seconds in (await self._journal.pauses(Paused.POLLS)).items():
+                self._keep_quiet(backend, seconds)
+
+    def _keep_quiet(self, backend: str, seconds: float) -> None:
+        self._quiet[backend] = max(self._quiet.get(backend, 0.0), self._clock.monotonic() + seconds)
 
     def _schedule(self, drive: Drive, delay: float) -> None:
         drive.turn = next(self._order)
@@ -396,6 +455,9 @@ class Scheduler:
         """Look at a job whose time has come."""
         if drive.lease is None:
             await self._watch(drive)
+            return
+        if (quiet := self._quiet.get(drive.job.backend, 0.0) - self._clock.monotonic()) > 0:
+            self._schedule(drive, quiet + self._clock.chance() * drive.account.poll_policy.interval)
             return
         try:
             snapshot = await drive.account.poll(drive.job)
@@ -409,6 +471,9 @@ class Scheduler:
         """Take a failed poll as a missed one, unless the service keeps saying that it has no such job."""
         drive.misses += 1
         drive.hint = error.retry_after if isinstance(error, ServiceError) else None
+        if isinstance(error, RateLimitError) and error.retry_after:
+            self._keep_quiet(drive.job.backend, error.retry_after)
+            await self._record(self._journal.pause, drive.job.backend, error.retry_after, Paused.POLLS)
         level = logging.WARNING if drive.misses in {1, 5} or drive.misses % 50 == 0 else logging.DEBUG
         _log.log(level, "job %s could not be polled (%d in a row): %s", drive.job.id, drive.misses, error)
         now = self._clock.monotonic()

@@ -7,7 +7,7 @@ problem is reported at once. Durations are seconds; times are aware UTC `datetim
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from html import escape
 from pathlib import Path
@@ -324,7 +324,7 @@ class Job:
     """One accepted or attempted request, as the journal has it.
 
     `id` is ours and `provider_id` the service's; `key` is the idempotency key made for this job. `provider_model` is the
-    provider's own id of the model.
+    provider's own id of the model. `save_to` is the folder that its files are wanted in, until they are there.
     """
 
     id: str
@@ -344,8 +344,30 @@ class Job:
     cost: Cost | None = None
     failure: Failure | None = None
     result: Result | None = None
+    save_to: Path | None = None
 
     @property
     def media(self) -> Media:
         """Whether it makes an image or a video."""
         return self.request.media
+
+
+@attrs.frozen(kw_only=True)
+class Spent:
+    """What a backend's jobs with one model cost that were created on one day (UTC), in the provider's `unit`.
+
+    `charged` is what they cost as far as is known, `estimated` the part of it that the service did not say; `reserved` is held for
+    jobs that have not ended or are in doubt, and `unpriced` is how many have a price that nobody knows.
+    """
+
+    backend: str
+    provider: str
+    model: str
+    media: Media
+    day: date
+    unit: str
+    jobs: int
+    charged: float
+    estimated: float
+    reserved: float
+    unpriced: int

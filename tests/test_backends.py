@@ -59,6 +59,7 @@ from genbridge import (
 )
 from genbridge.backends import Account
 from genbridge.config import BackendConfig, PollConfig, Secret
+from genbridge.limits import Rule
 from genbridge.plugins import plugin_of
 from genbridge.testing.clock import FakeClock
 from genbridge.transport import Origin
@@ -963,7 +964,7 @@ def test_limits_are_the_providers_unless_the_configuration_says_otherwise(change
     """Each by itself."""
     provider = attrs.evolve(PROVIDER, limits=Limits(submits=12, per=30.0, concurrent=4))
     account, _, _ = an_account(provider=provider, config=configured(**changes))
-    assert expected == account.limits
+    assert [Rule(limits=expected)] == account.rules(ACTIVE)
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,10 @@ backends = ["stuido"]
         ("budget.per_job = -1", "backends.studio.budget.per_job: -1 is too small; it must be at least 0 (line 4)"),
         ("budget.per_day = true", "backends.studio.budget.per_day: True cannot be used; give a number (line 4)"),
         ("budget.jobs_per_day = 1.5", "backends.studio.budget.jobs_per_day: 1.5 cannot be used; give a whole number (line 4)"),
-        ("budget.per_week = 1", "backends.studio.budget.per_week: unknown key; known are per_job, per_day, jobs_per_day (line 4)"),
+        (
+            "budget.per_week = 1",
+            "backends.studio.budget.per_week: unknown key; known are per_job, per_day, jobs_per_day, total, jobs (line 4)",
+        ),
         ("base_rul = 'x'", "backends.studio.base_rul: unknown key; did you mean 'base_url'? (line 4)"),
         ("[journal]\npath = 5", "journal.path: 5 is not a string; put it in quotes (line 5)"),
         ("[journal]\nfile = 'x'", "journal.file: unknown key; known are path (line 5)"),

@@ -17,8 +17,8 @@ import attrs
 import pytest
 
 import genbridge
-from genbridge import BlockingClient, Client, hookspecs, plugins
-from genbridge.config import BackendConfig, Budget, DownloadConfig, JournalConfig, PollConfig, Route
+from genbridge import BlockingClient, Budget, Client, Limits, hookspecs, plugins
+from genbridge.config import BackendConfig, DownloadConfig, JournalConfig, PollConfig, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,9 +182,10 @@ def test_the_reference_has_every_public_name() -> None:
 @pytest.mark.parametrize(
     ("table", "kind", "inner"),
     [
-        ("backends.NAME", BackendConfig, {"name", "key_source", "key_url", "poll", "budget", "settings"}),
+        ("backends.NAME", BackendConfig, {"name", "key_source", "key_url", "poll", "budget", "limits", "settings"}),
         ("backends.NAME.poll", PollConfig, set()),
         ("backends.NAME.budget", Budget, set()),
+        ("backends.NAME.limits", Limits, set()),
         ("routes.NAME", Route, {"name"}),
         ("journal", JournalConfig, {"memory"}),
         ("downloads", DownloadConfig, set()),

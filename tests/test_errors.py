@@ -62,6 +62,7 @@ FIELDS = {
     "job": JOB,
     "asset": Asset(url="https://files.example/x", media=Media.IMAGE),
     "saved": [Path("x.png")],
+    "expired": True,
 }
 """A value for every field that an error can have."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,10 @@ from genbridge import (
     Result,
     VideoRequest,
 )
-from genbridge.journal import Attempt, Caps, Lease, open_journal
+from genbridge.budgets import Budget
+from genbridge.journal import Attempt, Lease, Paused, open_journal
 from genbridge.journal.sqlite import SqliteJournal
-from genbridge.limits import Wait
+from genbridge.limits import Rule, Wait
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 REQUEST = VideoRequest(
@@ -108,22 +110,22 @@ async def journal(tmp_path: Path, clock: WallClock) -> Any:
 
 async def begun(journal: SqliteJournal, job: Job) -> tuple[Lease, Attempt]:
     """Record a job and the intent to submit it."""
-    lease = await journal.add(job, Caps())
-    attempt = await journal.begin_submit(lease, Limits())
+    lease = await journal.add(job, Budget())
+    attempt = await journal.begin_submit(lease, [])
     assert isinstance(attempt, Attempt)
     return lease, attempt
 
 
 async def test_a_job_comes_back_as_it_was_recorded(journal: SqliteJournal) -> None:
     """Every field of a request survives, local paths and nested options included."""
-    await journal.add(a_job(), Caps())
+    await journal.add(a_job(), Budget())
     assert a_job() == await journal.get("job-1")
 
 
 async def test_an_image_request_comes_back_as_an_image_request(journal: SqliteJournal) -> None:
     """The kind of request is kept."""
     job = a_job(request=ImageRequest("a hat", count=2, size="1024x1024"))
-    await journal.add(job, Caps())
+    await journal.add(job, Budget())
     assert job == await journal.get("job-1")
 
 
@@ -152,14 +154,14 @@ async def test_the_intent_is_on_record_before_anything_is_sent(journal: SqliteJo
 async def test_a_job_is_submitted_only_once(journal: SqliteJournal) -> None:
     """A second `begin_submit` of a job under way gets nothing."""
     lease, _ = await begun(journal, a_job())
-    assert await journal.begin_submit(lease, Limits()) is None
+    assert await journal.begin_submit(lease, []) is None
 
 
 async def test_a_refused_job_may_be_submitted_again(journal: SqliteJournal) -> None:
     """A refusal takes the job back to PENDING."""
     lease, attempt = await begun(journal, a_job())
     await journal.refused(attempt)
-    assert isinstance(await journal.begin_submit(lease, Limits()), Attempt)
+    assert isinstance(await journal.begin_submit(lease, []), Attempt)
 
 
 async def test_a_late_answer_heals_an_unknown_job(journal: SqliteJournal) -> None:
@@ -196,7 +198,7 @@ async def test_an_ended_job_is_not_changed_any_more(journal: SqliteJournal) -> N
 
 async def test_a_living_drivers_job_cannot_be_taken(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
     """One driver at a time."""
-    await journal.add(a_job(), Caps())
+    await journal.add(a_job(), Budget())
     other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
     await other.open()
     assert await other.acquire("job-1") is None
@@ -208,23 +210,21 @@ async def test_a_silent_drivers_job_is_taken_over_and_the_old_lease_writes_nothi
     journal: SqliteJournal, tmp_path: Path, clock: WallClock
 ) -> None:
     """After half a minute without a sign of life the epoch grows, and the late driver is fenced off."""
-    old = await journal.add(a_job(), Caps())
-    clock.seconds += 31
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    old = await journal.add(a_job(), Budget())
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock, monotonic=lambda: time.monotonic() + 31)
     await other.open()
     new = await other.acquire("job-1")
     assert new == Lease("job-1", 2)
     assert not await journal.update(old, a_job(status=JobStatus.RUNNING))
-    assert await journal.begin_submit(old, Limits()) is None
+    assert await journal.begin_submit(old, []) is None
     await other.aclose()
 
 
 async def test_a_driver_that_says_it_is_alive_keeps_its_jobs(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
-    """A beat within the half minute is enough."""
-    await journal.add(a_job(), Caps())
-    clock.seconds += 31
-    await journal.beat()
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    """A beat within the half minute is enough, whatever the wall clock says."""
+    await journal.add(a_job(), Budget())
+    clock.seconds += 86400
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock, monotonic=lambda: time.monotonic() + 29)
     await other.open()
     assert await other.acquire("job-1") is None
     await other.aclose()
@@ -232,9 +232,9 @@ async def test_a_driver_that_says_it_is_alive_keeps_its_jobs(journal: SqliteJour
 
 async def test_a_driver_whose_process_has_gone_is_dead_at_once(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
     """Nobody waits half a minute for a process of this machine that does not run."""
-    journal.owner = journal.owner.replace(f":{os.getpid()}:", ":999999999:")
+    journal._drivers.name = journal.owner.replace(f":{os.getpid()}:", ":999999999:")
     await journal.beat()
-    await journal.add(a_job(), Caps())
+    await journal.add(a_job(), Budget())
     other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
     await other.open()
     assert [a_job()] == await other.unfinished()
@@ -257,7 +257,7 @@ async def test_closing_lets_the_jobs_go(journal: SqliteJournal, tmp_path: Path, 
 async def test_jobs_are_listed_newest_first_in_pages(journal: SqliteJournal) -> None:
     """A page goes on where the last one ended."""
     for number in range(5):
-        await journal.add(a_job(number), Caps())
+        await journal.add(a_job(number), Budget())
     first = await journal.page(status=None, backend=None, before=None, limit=3)
     last = first[-1]
     rest = await journal.page(status=None, backend="studio", before=(last.created_at.timestamp(), last.id), limit=3)
@@ -266,7 +266,7 @@ async def test_jobs_are_listed_newest_first_in_pages(journal: SqliteJournal) -> 
 
 async def test_jobs_are_listed_by_status_and_backend(journal: SqliteJournal) -> None:
     """Filters hold."""
-    await journal.add(a_job(1), Caps())
+    await journal.add(a_job(1), Budget())
     await begun(journal, a_job(2))
     found = await journal.page(status=JobStatus.SUBMITTING, backend=None, before=None, limit=9)
     assert [job.id for job in found] == ["job-2"]
@@ -275,7 +275,7 @@ async def test_jobs_are_listed_by_status_and_backend(journal: SqliteJournal) -> 
 
 async def test_only_unfinished_jobs_are_listed_where_that_is_asked(journal: SqliteJournal) -> None:
     """Whatever their status is; those that have ended are left out."""
-    await journal.add(a_job(1), Caps())
+    await journal.add(a_job(1), Budget())
     await begun(journal, a_job(2))
     _, attempt = await begun(journal, a_job(3))
     await journal.submitted(attempt, ended(a_job(3)))
@@ -287,7 +287,7 @@ async def test_only_unfinished_jobs_are_listed_where_that_is_asked(journal: Sqli
 async def test_a_job_is_found_by_an_unambiguous_beginning_of_its_id(journal: SqliteJournal) -> None:
     """A beginning that two jobs share finds neither, a whole id always finds its job."""
     for number in (1, 10, 2):
-        await journal.add(a_job(number), Caps())
+        await journal.add(a_job(number), Budget())
     assert journal.peek("job-2") == a_job(2)
     assert journal.peek("job-10") == a_job(10)
     assert journal.peek("job-1") == a_job(1)
@@ -297,7 +297,7 @@ async def test_a_job_is_found_by_an_unambiguous_beginning_of_its_id(journal: Sql
 async def test_a_job_dearer_than_its_cap_is_not_recorded(journal: SqliteJournal) -> None:
     """The quote goes with the error."""
     with pytest.raises(BudgetError, match="most for one job is 99") as caught:
-        await journal.add(a_job(), Caps(per_job=99))
+        await journal.add(a_job(), Budget(per_job=99))
     assert a_job().quote == caught.value.quote
     assert await journal.get("job-1") is None
 
@@ -305,12 +305,12 @@ async def test_a_job_dearer_than_its_cap_is_not_recorded(journal: SqliteJournal)
 async def test_a_cap_on_credits_refuses_a_price_nobody_knows(journal: SqliteJournal) -> None:
     """What cannot be counted cannot be capped."""
     with pytest.raises(BudgetError, match="is not known"):
-        await journal.add(a_job(quote=Quote(amount=None)), Caps(per_day=1000))
+        await journal.add(a_job(quote=Quote(amount=None)), Budget(per_day=1000))
 
 
 async def test_the_days_cap_counts_reservations_and_what_was_charged(journal: SqliteJournal) -> None:
     """Three hundred credits take two jobs of a hundred, one of which cost ninety, and no more than one other."""
-    caps = Caps(per_day=300)
+    caps = Budget(per_day=300)
     await journal.add(a_job(1), caps)
     lease, attempt = await begun(journal, a_job(2))
     await journal.submitted(attempt, a_job(2, status=JobStatus.RUNNING, provider_id="p"))
@@ -322,7 +322,7 @@ async def test_the_days_cap_counts_reservations_and_what_was_charged(journal: Sq
 
 async def test_a_refused_jobs_reservation_is_released(journal: SqliteJournal) -> None:
     """A job that cost nothing does not count."""
-    caps = Caps(per_day=100, jobs_per_day=1)
+    caps = Budget(per_day=100, jobs_per_day=1)
     lease = await journal.add(a_job(1), caps)
     with pytest.raises(BudgetError, match="spent or reserved 100 today"):
         await journal.add(a_job(2), caps)
@@ -332,14 +332,14 @@ async def test_a_refused_jobs_reservation_is_released(journal: SqliteJournal) ->
 
 async def test_the_days_cap_on_jobs_counts_them(journal: SqliteJournal) -> None:
     """One a day is one a day, and the next day is another."""
-    await journal.add(a_job(1), Caps(jobs_per_day=1))
+    await journal.add(a_job(1), Budget(jobs_per_day=1))
     with pytest.raises(BudgetError, match="has had 1 jobs today"):
-        await journal.add(a_job(2), Caps(jobs_per_day=1))
+        await journal.add(a_job(2), Budget(jobs_per_day=1))
 
 
 async def test_yesterdays_jobs_do_not_count(journal: SqliteJournal, clock: WallClock) -> None:
     """The day begins at midnight, UTC."""
-    caps = Caps(per_day=100)
+    caps = Budget(per_day=100)
     await journal.add(a_job(1), caps)
     with pytest.raises(BudgetError, match="spent or reserved 100 today"):
         await journal.add(a_job(2), caps)
@@ -349,11 +349,14 @@ async def test_yesterdays_jobs_do_not_count(journal: SqliteJournal, clock: WallC
 
 async def test_submits_wait_for_the_limit_over_all_jobs_of_a_backend(journal: SqliteJournal, clock: WallClock) -> None:
     """Never more than the limit in any window."""
-    limits = Limits(submits=2, per=60)
-    leases = [await journal.add(a_job(number), Caps()) for number in range(3)]
-    assert isinstance(await journal.begin_submit(leases[0], limits), Attempt)
-    clock.seconds += 10
-    assert isinstance(await journal.begin_submit(leases[1], limits), Attempt)
+    limits = [Rule(limits=Limits(submits=2, per=60))]
+    leases = [await journal.add(a_job(number), Budget()) for number in range(3)]
+    for lease in leases[:2]:
+        attempt = await journal.begin_submit(lease, limits)
+        assert isinstance(attempt, Attempt)
+        await journal.refused(attempt)
+        clock.seconds += 10
+    clock.seconds -= 10
     assert Wait(50.0, "at most 2 submits in 60 s") == await journal.begin_submit(leases[2], limits)
     clock.seconds += 50
     assert isinstance(await journal.begin_submit(leases[2], limits), Attempt)
@@ -361,9 +364,9 @@ async def test_submits_wait_for_the_limit_over_all_jobs_of_a_backend(journal: Sq
 
 async def test_a_limit_on_jobs_at_once_counts_what_the_service_works_on(journal: SqliteJournal) -> None:
     """A job that ended makes room."""
-    limits = Limits(concurrent=1)
+    limits = [Rule(limits=Limits(concurrent=1))]
     lease, attempt = await begun(journal, a_job(1))
-    second = await journal.add(a_job(2), Caps())
+    second = await journal.add(a_job(2), Budget())
     assert isinstance(await journal.begin_submit(second, limits), Wait)
     await journal.submitted(attempt, a_job(1, status=JobStatus.RUNNING, provider_id="p"))
     await journal.update(lease, ended(a_job(1)))
@@ -372,19 +375,19 @@ async def test_a_limit_on_jobs_at_once_counts_what_the_service_works_on(journal:
 
 async def test_a_pause_holds_every_submit_of_a_backend(journal: SqliteJournal, clock: WallClock) -> None:
     """A later, shorter pause does not shorten it, and another backend is not held."""
-    await journal.pause("studio", 30)
-    await journal.pause("studio", 5)
-    lease = await journal.add(a_job(1), Caps())
-    other = await journal.add(a_job(2, backend="spare"), Caps())
-    assert Wait(30.0, "the service asked for a pause") == await journal.begin_submit(lease, Limits())
-    assert isinstance(await journal.begin_submit(other, Limits()), Attempt)
+    await journal.pause("studio", 30, Paused.SUBMITS)
+    await journal.pause("studio", 5, Paused.SUBMITS)
+    lease = await journal.add(a_job(1), Budget())
+    other = await journal.add(a_job(2, backend="spare"), Budget())
+    assert Wait(30.0, "the service asked for a pause") == await journal.begin_submit(lease, [])
+    assert isinstance(await journal.begin_submit(other, []), Attempt)
     clock.seconds += 30
-    assert isinstance(await journal.begin_submit(lease, Limits()), Attempt)
+    assert isinstance(await journal.begin_submit(lease, []), Attempt)
 
 
 async def test_the_file_and_its_folder_are_the_users_alone(journal: SqliteJournal, tmp_path: Path) -> None:
     """Prompts are private."""
-    await journal.add(a_job(), Caps())
+    await journal.add(a_job(), Budget())
     folder = tmp_path / "state"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
@@ -394,7 +397,7 @@ async def test_a_journal_in_memory_needs_no_file() -> None:
     """`None` is memory."""
     journal = open_journal(None)
     await journal.open()
-    await journal.add(a_job(), Caps())
+    await journal.add(a_job(), Budget())
     assert a_job() == await journal.get("job-1")
     await journal.aclose()
     await journal.aclose()
@@ -444,7 +447,7 @@ async def test_two_processes_may_make_the_journal_at_once(tmp_path: Path) -> Non
     journals = [open_journal(tmp_path / "jobs.db") for _ in range(4)]
     for journal in journals:
         await journal.open()
-    await journals[0].add(a_job(), Caps())
+    await journals[0].add(a_job(), Budget())
     assert a_job() == await journals[3].get("job-1")
     for journal in journals:
         await journal.aclose()
@@ -452,19 +455,19 @@ async def test_two_processes_may_make_the_journal_at_once(tmp_path: Path) -> Non
 
 async def test_a_full_disk_is_an_error_of_the_write_alone(journal: SqliteJournal) -> None:
     """The write that did not fit says so, and the journal goes on when there is room again."""
-    await journal._do(lambda db: db.execute("pragma max_page_count = 1"))
+    await journal._store.do(lambda db: db.execute("pragma max_page_count = 1"))
     big = a_job(1, request=ImageRequest("x" * 100_000))
     with pytest.raises(JournalError, match="cannot be written"):
-        await journal.add(big, Caps())
-    await journal._do(lambda db: db.execute("pragma max_page_count = 100000"))
-    await journal.add(big, Caps())
+        await journal.add(big, Budget())
+    await journal._store.do(lambda db: db.execute("pragma max_page_count = 100000"))
+    await journal.add(big, Budget())
     assert big == await journal.get("job-1")
 
 
 async def test_a_row_that_cannot_be_read_is_a_journal_error(journal: SqliteJournal) -> None:
     """A damaged document is named, not a traceback of the reader."""
-    await journal.add(a_job(), Caps())
-    await journal._do(lambda db: db.execute("update jobs set request = '{}'"))
+    await journal.add(a_job(), Budget())
+    await journal._store.do(lambda db: db.execute("update jobs set request = '{}'"))
     with pytest.raises(JournalError, match="cannot be read"):
         await journal.get("job-1")
 
@@ -472,8 +475,8 @@ async def test_a_row_that_cannot_be_read_is_a_journal_error(journal: SqliteJourn
 async def test_a_damaged_row_does_not_hide_the_others(journal: SqliteJournal, caplog: pytest.LogCaptureFixture) -> None:
     """Lists leave it out, and the log names it with the service's id."""
     for number in (1, 2):
-        await journal.add(a_job(number), Caps())
-    await journal._do(lambda db: db.execute("update jobs set status = 'weird', provider_id = 'p7' where id = 'job-1'"))
+        await journal.add(a_job(number), Budget())
+    await journal._store.do(lambda db: db.execute("update jobs set status = 'weird', provider_id = 'p7' where id = 'job-1'"))
     assert [a_job(2)] == await journal.unfinished()
     assert [a_job(2)] == await journal.page(status=None, backend=None, before=None, limit=9)
     assert any("job-1" in record.getMessage() and "p7" in record.getMessage() for record in caplog.records)
@@ -481,11 +484,11 @@ async def test_a_damaged_row_does_not_hide_the_others(journal: SqliteJournal, ca
 
 async def test_a_journal_that_was_removed_takes_no_intent(journal: SqliteJournal) -> None:
     """Nobody would find it again, so nothing is sent."""
-    lease = await journal.add(a_job(), Caps())
+    lease = await journal.add(a_job(), Budget())
     assert journal.path is not None
     journal.path.unlink()
     with pytest.raises(JournalError, match="removed or replaced"):
-        await journal.begin_submit(lease, Limits())
+        await journal.begin_submit(lease, [])
 
 
 async def test_a_path_that_no_system_takes_is_told() -> None:
@@ -496,9 +499,11 @@ async def test_a_path_that_no_system_takes_is_told() -> None:
 
 async def test_a_clock_set_back_does_not_stop_submits_for_long(journal: SqliteJournal, clock: WallClock) -> None:
     """Times in the future count as of now."""
-    limits = Limits(submits=1, per=60)
-    leases = [await journal.add(a_job(number), Caps()) for number in range(2)]
-    await journal.begin_submit(leases[0], limits)
+    limits = [Rule(limits=Limits(submits=1, per=60))]
+    leases = [await journal.add(a_job(number), Budget()) for number in range(2)]
+    attempt = await journal.begin_submit(leases[0], limits)
+    assert isinstance(attempt, Attempt)
+    await journal.refused(attempt)
     clock.seconds -= 3600
     assert Wait(60.0, "at most 1 submits in 60 s") == await journal.begin_submit(leases[1], limits)
     clock.seconds += 60
@@ -509,15 +514,15 @@ async def test_a_job_in_doubt_counts_as_running_for_half_an_hour(journal: Sqlite
     """Then it no longer holds up the others."""
     lease, _ = await begun(journal, a_job(1))
     await journal.unknown(lease, a_job(1))
-    second = await journal.add(a_job(2), Caps())
-    assert isinstance(await journal.begin_submit(second, Limits(concurrent=1)), Wait)
+    second = await journal.add(a_job(2), Budget())
+    assert isinstance(await journal.begin_submit(second, [Rule(limits=Limits(concurrent=1))]), Wait)
     clock.seconds += 1802
-    assert isinstance(await journal.begin_submit(second, Limits(concurrent=1)), Attempt)
+    assert isinstance(await journal.begin_submit(second, [Rule(limits=Limits(concurrent=1))]), Attempt)
 
 
 async def test_a_job_let_go_can_be_taken_and_its_old_lease_is_worth_nothing(journal: SqliteJournal) -> None:
     """By whoever comes first."""
-    lease = await journal.add(a_job(), Caps())
+    lease = await journal.add(a_job(), Budget())
     await journal.release(lease)
     assert await journal.acquire("job-1") == Lease("job-1", 2)
     assert not await journal.update(lease, a_job(status=JobStatus.RUNNING))
@@ -525,7 +530,7 @@ async def test_a_job_let_go_can_be_taken_and_its_old_lease_is_worth_nothing(jour
 
 async def test_closing_a_journal_that_cannot_be_written_closes_it(journal: SqliteJournal, caplog: pytest.LogCaptureFixture) -> None:
     """The log says so, and the thread ends."""
-    await journal._do(lambda db: db.execute("drop table drivers"))
+    await journal._store.do(lambda db: db.execute("drop table drivers"))
     await journal.aclose()
     with pytest.raises(JournalError, match="not open"):
         await journal.get("job-1")

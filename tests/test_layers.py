@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 LAYERS = [
     "__main__ cli testing",
     "blocking",
-    "client",
+    "client batches",
     "scheduler drives downloads journal",
     "backends sandbox",
-    "plugins transport limits config references validation prices",
+    "plugins transport limits budgets config references validation prices",
     "hookspecs catalogue polling wire types errors addresses keys origins placeholders tables timing formats words",
 ]
 """From the top down; a module may import from its own layer and those below."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,10 @@ from genbridge import (
     Verdict,
     hookimpl,
 )
-from genbridge.config import Budget, PollConfig
+from genbridge.budgets import Budget
+from genbridge.config import PollConfig
 from genbridge.journal import Attempt, Lease
+from genbridge.limits import Rule
 from genbridge.transport import Origin
 
 # The submit.
@@ -480,9 +482,9 @@ class BrokenJournal(InlineJournal):
         self._may("update")
         return await super().update(lease, job)
 
-    async def begin_submit(self, lease: Lease, limits: Limits) -> Any:
+    async def begin_submit(self, lease: Lease, rules: Sequence[Rule]) -> Any:
         self._may("begin_submit")
-        return await super().begin_submit(lease, limits)
+        return await super().begin_submit(lease, rules)
 
     async def acquire(self, job_id: str) -> Lease | None:
         self._may("acquire")

@@ -88,7 +88,7 @@ def _settled(outcomes: Sequence[Path | BaseException]) -> list[Path]:
     message = failed[0].message
     if len(failed) > 1:
         message = f"{len(failed)} of {len(outcomes)} files could not be saved: " + "; ".join(error.message for error in failed)
-    raise DownloadError(message, asset=failed[0].asset, saved=saved)
+    raise DownloadError(message, asset=failed[0].asset, saved=saved, expired=any(each.expired for each in failed))
 
 
 @attrs.define
@@ -114,7 +114,7 @@ class _Desk:
             async with self._turns:
                 return await self._found(index, name) or await self._fetched(index, name)
         except DownloadError as error:
-            failure = DownloadError(f"{name!r} ({without_query(asset.url)}): {error.message}", asset=asset)
+            failure = DownloadError(f"{name!r} ({without_query(asset.url)}): {error.message}", asset=asset, expired=error.expired)
         raise failure
 
     async def _found(self, index: int, name: str) -> Path | None:
@@ -240,7 +240,9 @@ class _Delivery:
         """Raise unless the body that follows is the file, or what is missing of it."""
         status = response.status
         if status in _GONE:
-            raise DownloadError(f"the link is no longer valid (HTTP {status}); the job can be asked again for a new one")
+            raise DownloadError(
+                f"the link is no longer valid (HTTP {status}); the job can be asked again for a new one", expired=True
+            )
         if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _CutError(f"the server answered HTTP {status}", wait=_retry_after(response))
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:

@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from genbridge.catalogue import Limits
-    from genbridge.limits import Wait
-    from genbridge.types import Job, JobStatus
+    from genbridge.budgets import Budget, Used
+    from genbridge.limits import Rule, Wait
+    from genbridge.types import Job, JobStatus, Spent
 
 
-@attrs.frozen(kw_only=True)
-class Caps:
-    """What may be spent: credits by one job, credits and jobs by a backend in one day (UTC). `None` is no cap."""
+NOT_SENT = "not_sent"
+"""The code of the failure of a job that was never accepted, as far as anybody can tell; a late answer heals it."""
 
-    per_job: float | None = None
-    per_day: float | None = None
-    jobs_per_day: int | None = None
+
+class Paused(StrEnum):
+    """What a service asked to be left alone with."""
+
+    SUBMITS = "submits"
+    POLLS = "polls"
 
 
 @attrs.frozen
@@ -57,8 +60,14 @@ class Journal(Protocol):
     async def aclose(self) -> None:
         """Let go of all leases and close the store."""
 
-    async def add(self, job: Job, caps: Caps) -> Lease:
-        """Record a new job with its reservation and take its lease; raises `BudgetError` when a cap would be exceeded."""
+    async def add(self, job: Job, budget: Budget) -> Lease | None:
+        """Record a new job with its reservation and take its lease.
+
+        Returns `None` when a job of that id is on record; raises `BudgetError` when a cap would be exceeded.
+        """
+
+    async def used(self, backend: str) -> tuple[Used, Used]:
+        """Return what a backend's jobs of today (UTC), and all of its jobs, have cost or reserve."""
 
     async def acquire(self, job_id: str) -> Lease | None:
         """Take an unfinished job that no other living driver has."""
@@ -66,14 +75,17 @@ class Journal(Protocol):
     async def beat(self) -> None:
         """Say that this process's driver is alive."""
 
-    async def begin_submit(self, lease: Lease, limits: Limits) -> Attempt | Wait | None:
+    async def begin_submit(self, lease: Lease, rules: Sequence[Rule]) -> Attempt | Wait | None:
         """Record that the POST is about to be sent, unless a limit asks to wait; `None` when the lease is lost."""
 
-    async def pause(self, backend: str, seconds: float) -> None:
-        """Let nobody submit to a backend for that long."""
+    async def pause(self, backend: str, seconds: float, what: Paused) -> None:
+        """Let nobody submit to a backend, or poll it, for that long."""
+
+    async def pauses(self, what: Paused) -> Mapping[str, float]:
+        """Return for how many seconds more each backend is to be left alone."""
 
     async def submitted(self, attempt: Attempt, job: Job) -> bool:
-        """Record the service's id. Heals `UNKNOWN`; `False` when the attempt is no longer the job's."""
+        """Record the service's id. Heals `UNKNOWN` and `NOT_SENT`; `False` when the attempt is no longer the job's."""
 
     async def refused(self, attempt: Attempt) -> None:
         """Record that nothing was started; the job may be submitted again."""
@@ -86,6 +98,12 @@ class Journal(Protocol):
 
     async def update(self, lease: Lease, job: Job) -> bool:
         """Record how far a running job is, or how it ended; `False` when the lease is lost."""
+
+    async def refresh(self, job: Job) -> None:
+        """Record a finished job's result anew, as when the service gave fresh links to the same files."""
+
+    async def saved(self, job_id: str) -> None:
+        """Record that a job's files are where they were wanted."""
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job's record."""
@@ -106,6 +124,15 @@ class Journal(Protocol):
 
     async def unfinished(self) -> Sequence[Job]:
         """Return the unfinished jobs that no other living driver has, oldest first."""
+
+    async def unsaved(self) -> Sequence[Job]:
+        """Return the jobs that succeeded, whose files are not yet where they were wanted, and that no other living driver has."""
+
+    async def holder(self, backend: str, provider_id: str) -> Job | None:
+        """Return the job on record that a service's id belongs to."""
+
+    async def spent(self, since: float) -> Sequence[Spent]:
+        """Return what jobs created since a time (seconds) have cost, by day, backend and model."""
 
 
 def open_journal(path: Path | None, *, now: Callable[[], float] = time.time) -> Journal:

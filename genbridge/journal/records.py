@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,7 @@ COLUMNS = (
     "cost",
     "failure",
     "result",
+    "save_to",
 )
 """The columns of a job's row that come from the job."""
 
@@ -97,6 +99,7 @@ def dump(job: Job) -> dict[str, Any]:
         "reserved": job.quote.amount,
         "charged": None if job.cost is None else job.cost.amount,
         **documents,
+        "save_to": None if job.save_to is None else str(job.save_to),
     }
 
 
@@ -118,8 +121,15 @@ def load(row: Mapping[str, Any]) -> Job:
         submitted_at=_time(row["submitted"]),
         finished_at=_time(row["finished"]),
         progress=row["progress"],
+        save_to=None if row["save_to"] is None else Path(row["save_to"]),
         **documents,
     )
+
+
+def request_text(request: Request) -> str:
+    """Return a request as text that is the same for equal requests."""
+    fields = json.loads(_converter.dumps(request, unstructure_as=ImageRequest | VideoRequest))
+    return json.dumps(fields, sort_keys=True)
 
 
 def _seconds(time: datetime | None) -> float | None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import attrs
 from aiohttp import web
 
-from genbridge.catalogue import Provider
+from genbridge.catalogue import Limits, Provider
 from genbridge.config import BackendConfig, PollConfig, Secret
 from genbridge.errors import ConfigError, GenbridgeError, PluginError, UnknownProviderError
 from genbridge.plugins import Plugin
@@ -133,6 +133,7 @@ class Sandbox:
             api_key=Secret(self.key(name)),
             base_url=self.base_url(name),
             submits_per_minute=None if limits.submits is None else math.ceil(limits.submits * 60 / limits.per * speed),
+            limits={name: attrs.evolve(each, per=each.per / speed) for name, each in _narrow_limits(provider)},
             poll=PollConfig(interval=max(_LEAST_INTERVAL, round(provider.poll.interval / speed, 3))),
         )
 
@@ -185,6 +186,12 @@ def _emulator(plugin: Plugin) -> Emulator:
         )
     emulator: Emulator = plugin.call("emulate")
     return emulator
+
+
+def _narrow_limits(provider: Provider) -> Iterator[tuple[str, Limits]]:
+    """Yield the limits of media and models, by their names."""
+    yield from provider.media_limits.items()
+    yield from ((model.id, model.limits) for model in provider.models if model.limits != Limits())
 
 
 def _quoted(text: str) -> str:

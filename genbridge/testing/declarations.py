@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
+import attrs
+
 from genbridge.catalogue import FIELDS, Group, Model, Option, Price, Provider, ReferenceRule
 from genbridge.errors import PluginError
 from genbridge.hookspecs import REQUIRED
@@ -65,14 +67,11 @@ def _facts(provider: Provider) -> Iterator[str]:
 
 
 def _numbers(provider: Provider) -> Iterator[str]:
-    limits = provider.limits
-    positive = {
-        "poll.interval": provider.poll.interval,
-        "poll.timeout": provider.poll.timeout,
-        "limits.submits": limits.submits,
-        "limits.per": limits.per,
-        "limits.concurrent": limits.concurrent,
-    }
+    limits = {"limits": provider.limits}
+    limits |= {f"media_limits[{media}]": each for media, each in provider.media_limits.items()}
+    limits |= {f"the limits of {model.id!r}": model.limits for model in provider.models}
+    positive = {"poll.interval": provider.poll.interval, "poll.timeout": provider.poll.timeout}
+    positive |= {f"{place}.{name}": value for place, each in limits.items() for name, value in attrs.asdict(each).items()}
     for name, number in positive.items():
         if number is not None and not 0 < number < math.inf:
             yield f"{name} is {number!r}, not a positive number"

@@ -1,0 +1,213 @@
+"""Many requests as one: checked and priced together, each paid for once however often the batch is run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from genbridge.budgets import check
+from genbridge.errors import BudgetError, DownloadError, GenbridgeError, Problem, RequestError
+from genbridge.journal.records import request_text
+from genbridge.types import Certainty, Cost, Job, Quote, Request, Result, Snapshot
+
+if TYPE_CHECKING:
+    from genbridge.client import Client, Handle
+
+_AT_ONCE = 16
+"""How many jobs of one backend are on their way to being accepted at once."""
+
+Observer = Callable[["Entry", Snapshot], None]
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """One request of a batch: `quote` is what it will cost, or `job` what is on record of it, so that nothing more is sent.
+
+    `id` is what its job is submitted under. `wish` is the backend or route that was asked for, and `backend` the one that this
+    means.
+    """
+
+    index: int
+    id: str
+    request: Request
+    wish: str | None
+    backend: str | None
+    quote: Quote | None = None
+    job: Job | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What came of one request: its `job` on record and its `result`, the `paths` of files that were saved, or the `error`."""
+
+    entry: Entry
+    job: Job | None = None
+    result: Result | None = None
+    paths: tuple[Path, ...] = ()
+    error: GenbridgeError | None = None
+
+
+class Batch:
+    """Requests that were checked and priced; `run` sends those that are not on record yet."""
+
+    def __init__(self, client: Client, entries: Sequence[Entry], *, max_cost: float | None, retry_failed: bool) -> None:
+        self.entries = tuple(entries)
+        self._client = client
+        self._max_cost = max_cost
+        self._retry_failed = retry_failed
+        self._turns: defaultdict[str | None, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
+
+    @property
+    def totals(self) -> tuple[Cost, ...]:
+        """What `run` would pay now, one sum for each unit; its `amount` is `None` when a price is not known."""
+        return _totals(entry.quote for entry in self.entries if entry.quote is not None)
+
+    async def run(
+        self, *, directory: Path | str | None = None, timeout: float | None = None, observe: Observer | None = None
+    ) -> list[Outcome]:
+        """Send what is not on record, wait for everything, and return what came of each request, in order.
+
+        Files are saved in `directory`, if it is given; `timeout`, in seconds, is for the wait for each job after the service
+        accepted it. `observe` is told of all that is seen of each job. Whoever gives up waiting stops no job that was accepted.
+        """
+        return list(await asyncio.gather(*(self._run_one(entry, directory, timeout, observe) for entry in self.entries)))
+
+    async def _run_one(
+        self, entry: Entry, directory: Path | str | None, timeout: float | None, observe: Observer | None
+    ) -> Outcome:
+        handle: Handle | None = None
+        outcome = Outcome(entry=entry)
+        try:
+            handle = await self._submit(entry, directory, observe)
+            result = await handle.result(timeout)
+            outcome = attrs.evolve(outcome, result=result)
+            paths = () if directory is None else await self._client.download(result, directory)
+        except DownloadError as error:
+            outcome = attrs.evolve(outcome, paths=tuple(error.saved), error=error)
+        except GenbridgeError as error:
+            outcome = attrs.evolve(outcome, error=error, job=getattr(error, "job", None))
+        else:
+            outcome = attrs.evolve(outcome, paths=tuple(paths))
+        return outcome if handle is None else attrs.evolve(outcome, job=handle.job)
+
+    async def _submit(self, entry: Entry, directory: Path | str | None, observe: Observer | None) -> Handle:
+        async with self._turns[entry.wish]:
+            return await self._client.submit(
+                entry.request,
+                backend=entry.wish,
+                max_cost=self._max_cost,
+                id=entry.id,
+                save_to=directory,
+                retry_failed=self._retry_failed,
+                observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
+            )
+
+
+def _totals(quotes: Iterable[Quote]) -> tuple[Cost, ...]:
+    by_unit: dict[str, list[Quote]] = {}
+    for quote in quotes:
+        by_unit.setdefault(quote.unit, []).append(quote)
+    return tuple(_total(unit, group) for unit, group in by_unit.items())
+
+
+def _total(unit: str, quotes: Sequence[Quote]) -> Cost:
+    amounts = [quote.amount for quote in quotes if quote.amount is not None]
+    if unpriced := len(quotes) - len(amounts):
+        return Cost(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=f"{len(quotes)} jobs, {unpriced} without a price")
+    exact = all(quote.certainty is Certainty.EXACT for quote in quotes)
+    certainty = Certainty.EXACT if exact else Certainty.ESTIMATED
+    return Cost(amount=sum(amounts), unit=unit, certainty=certainty, basis=f"{len(quotes)} jobs")
+
+
+async def prepare(
+    client: Client,
+    requests: Sequence[Request],
+    *,
+    name: str,
+    ids: Sequence[str | None] | None,
+    backend: str | Sequence[str | None] | None,
+    max_cost: float | None,
+    max_total: float | None,
+    retry_failed: bool,
+) -> Batch:
+    """Check and price requests; see `Client.batch`."""
+    own = [None] * len(requests) if ids is None else list(ids)
+    wishes = [backend] * len(requests) if backend is None or isinstance(backend, str) else list(backend)
+    if not len(requests) == len(own) == len(wishes):
+        raise RequestError(f"there are {len(requests)} requests, {len(own)} ids and {len(wishes)} backends; give one for each")
+    entries: list[Entry] = []
+    problems = [Problem(f"requests[{index}].id", "another request of the batch has it too") for index in _repeated(own)]
+    for index, (request, wish, key) in enumerate(zip(requests, wishes, stable_ids(name, requests, own), strict=True)):
+        entry = Entry(index=index, id=key, request=request, wish=wish, backend=wish)
+        try:
+            entries.append(await _priced(client, entry, retry_failed=retry_failed))
+        except BudgetError:
+            raise
+        except RequestError as error:
+            problems += [attrs.evolve(each, field=f"requests[{index}].{each.field}") for each in error.problems or _bare(error)]
+    if problems:
+        raise RequestError(f"the batch has {len(problems)} mistakes; nothing was sent", problems=problems)
+    batch = Batch(client, entries, max_cost=max_cost, retry_failed=retry_failed)
+    _check_total(batch.totals, max_total)
+    await _check_budgets(client, entries, max_cost)
+    return batch
+
+
+def _bare(error: RequestError) -> list[Problem]:
+    return [Problem("", error.message)]
+
+
+def _repeated(ids: Sequence[str | None]) -> Iterator[int]:
+    seen = Counter[str]()
+    for index, each in enumerate(ids):
+        if each is not None:
+            seen[each] += 1
+            if seen[each] > 1:
+                yield index
+
+
+def stable_ids(name: str, requests: Sequence[Request], ids: Sequence[str | None]) -> Iterator[str]:
+    """Yield an id for each request: the same for the same batch, wherever a request stands in it.
+
+    Of requests that are equal and have no ids of their own, the first is another than the second.
+    """
+    seen = Counter[str]()
+    for request, own in zip(requests, ids, strict=True):
+        text = request_text(request) if own is None else own
+        seen[text] += 1
+        parts = [name, "id", own] if own is not None else [name, "request", text, seen[text]]
+        yield sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+async def _priced(client: Client, entry: Entry, *, retry_failed: bool) -> Entry:
+    """Return an entry with what is on record of it, or else with what it will cost."""
+    job = await client._standing(entry.id, entry.request, retry_failed=retry_failed)  # noqa: SLF001 (a batch is a part of the client)
+    if job is not None:
+        return attrs.evolve(entry, job=job, backend=job.backend)
+    quote = await client.quote(entry.request, backend=entry.wish)
+    return attrs.evolve(entry, quote=quote, backend=quote.backend or entry.backend)
+
+
+def _check_total(totals: Sequence[Cost], most: float | None) -> None:
+    for total in totals:
+        if most is not None and (total.amount is None or total.amount > most):
+            quote = Quote(amount=total.amount, unit=total.unit, certainty=total.certainty, basis=total.basis)
+            raise BudgetError(f"the batch would cost {total} ({total.basis}), the most is {most:g}; nothing was sent", quote=quote)
+
+
+async def _check_budgets(client: Client, entries: Sequence[Entry], max_cost: float | None) -> None:
+    """Raise `BudgetError` when all jobs that would be sent are more than a backend's caps allow."""
+    quotes: dict[str, list[Quote]] = {}
+    for entry in entries:
+        if entry.quote is not None and entry.backend is not None:
+            quotes.setdefault(entry.backend, []).append(entry.quote)
+    for backend, group in quotes.items():
+        budget, today, ever = await client._room(backend, max_cost)  # noqa: SLF001 (as above)
+        check(backend, group, budget, today=today, ever=ever)

@@ -1,0 +1,85 @@
+"""What may be spent on a backend, and whether one more job would be too much: pure arithmetic.
+
+The journal applies it inside the transaction that records a job, so that it holds over all processes on one journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from genbridge.errors import BudgetError
+from genbridge.types import Quote
+
+
+@attrs.frozen(kw_only=True)
+class Budget:
+    """Caps on what is submitted, in the provider's credits and in jobs; `None` is no cap.
+
+    `per_job` is for one job, `per_day` and `jobs_per_day` are for a day (UTC), `total` and `jobs` for everything on record.
+    """
+
+    per_job: float | None = None
+    per_day: float | None = None
+    jobs_per_day: int | None = None
+    total: float | None = None
+    jobs: int | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it matters what was spent before."""
+        return any(cap is not None for cap in (self.per_day, self.jobs_per_day, self.total, self.jobs))
+
+    @property
+    def _of_credits(self) -> bool:
+        return any(cap is not None for cap in (self.per_job, self.per_day, self.total))
+
+
+@attrs.frozen(kw_only=True)
+class Used:
+    """What jobs have cost or reserve, in credits, and how many they are."""
+
+    amount: float = 0.0
+    jobs: int = 0
+
+    def plus(self, quote: Quote) -> Used:
+        """Return it with one more job."""
+        return Used(amount=self.amount + (quote.amount or 0.0), jobs=self.jobs + 1)
+
+
+def check(backend: str, quotes: Iterable[Quote], budget: Budget, *, today: Used, ever: Used) -> None:
+    """Raise `BudgetError` when jobs at those quotes, sent one after the other, would exceed a cap of a backend."""
+    for quote in quotes:
+        _check_job(backend, quote, budget)
+        _check_credits(backend, quote, budget, today=today, ever=ever)
+        _check_jobs(backend, quote, budget, today=today, ever=ever)
+        today, ever = today.plus(quote), ever.plus(quote)
+
+
+def _check_job(backend: str, quote: Quote, budget: Budget) -> None:
+    if quote.amount is None and budget._of_credits:  # noqa: SLF001 (one module)
+        raise BudgetError(
+            f"the price on backend {backend!r} is not known ({quote.basis}), so a cap on {quote.unit} cannot be kept; nothing was "
+            "sent. Choose a model with a known price, or lift the cap",
+            quote=quote,
+        )
+    if budget.per_job is not None and (quote.amount or 0) > budget.per_job:
+        raise BudgetError(f"it would cost {quote}, the most for one job is {budget.per_job:g}; nothing was sent", quote=quote)
+
+
+def _check_credits(backend: str, quote: Quote, budget: Budget, *, today: Used, ever: Used) -> None:
+    for cap, used, when in ((budget.per_day, today, " today (UTC)"), (budget.total, ever, "")):
+        if cap is not None and used.plus(quote).amount > cap:
+            raise BudgetError(
+                f"it would cost {quote}; backend {backend!r} has spent or reserved {used.amount:g}{when}, the most is {cap:g}; "
+                "nothing was sent",
+                quote=quote,
+            )
+
+
+def _check_jobs(backend: str, quote: Quote, budget: Budget, *, today: Used, ever: Used) -> None:
+    for cap, used, when in ((budget.jobs_per_day, today, " today (UTC)"), (budget.jobs, ever, "")):
+        if cap is not None and used.jobs >= cap:
+            message = f"backend {backend!r} has had {used.jobs} jobs{when}, the most is {cap}; nothing was sent"
+            raise BudgetError(message, quote=quote)

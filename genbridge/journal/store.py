@@ -1,0 +1,200 @@
+"""A SQLite file, and the one thread that owns the connection to it.
+
+All that is asked while the thread is busy goes into one transaction, so that many writes cost one `fsync`; a caller hears of its
+write after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import attrs
+
+from genbridge.errors import GenbridgeError, JournalError
+
+T = TypeVar("T")
+
+_BUSY = 10.0
+"""Seconds to wait for another process's transaction."""
+_BATCH = 512
+
+
+@attrs.frozen
+class _Work:
+    """One thing to do on the connection, and who waits for it."""
+
+    run: Callable[[sqlite3.Connection], Any]
+    future: Future[Any]
+
+
+class Store:
+    """The file at `path`, or memory when it is `None`. `prepare` is given each new connection before it is used.
+
+    `inline` does without the thread, at once and in the caller's: as memory is never waited for, that is its default there.
+    """
+
+    def __init__(self, path: Path | None, prepare: Callable[[sqlite3.Connection], None], *, inline: bool | None = None) -> None:
+        self.path = path
+        self._prepare = prepare
+        self._inline = path is None if inline is None else inline
+        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._db: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        self._inode = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked."""
+        return self._thread is not None or self._db is not None
+
+    async def open(self) -> None:
+        """Open or create the file; raises `JournalError` when it cannot be used."""
+        if self._inline:
+            self._db = self._connected()
+            return
+        opened: Future[None] = Future()
+        self._thread = threading.Thread(target=self._serve, args=(opened,), name="genbridge-journal", daemon=True)
+        self._thread.start()
+        await asyncio.wrap_future(opened)
+
+    async def aclose(self) -> None:
+        """Close the file, once what was asked is done."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+
+    async def do(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Run something on the connection, and return what it returns once it is committed."""
+        return await asyncio.wrap_future(self.ask(run))
+
+    def ask(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
+        """Have something run on the connection."""
+        work = _Work(run, Future())
+        if self._db is not None:
+            with self._lock:
+                self._commit(self._db, [work])
+        elif self._thread is not None:
+            self._queue.put(work)
+        else:
+            raise JournalError("the journal is not open; use `async with Client() as client`")
+        return work.future
+
+    def check_there(self) -> None:
+        """Raise `JournalError` when the file was removed or replaced, so that nobody would find what is written to it."""
+        if self.path is not None and (not self.path.exists() or self.path.stat().st_ino != self._inode):
+            raise JournalError(f"the journal {str(self.path)!r} was removed or replaced while in use; nothing was sent")
+
+    def _serve(self, opened: Future[None]) -> None:
+        try:
+            db = self._connected()
+        except JournalError as error:
+            opened.set_exception(error)
+            return
+        opened.set_result(None)
+        while batch := self._batch():
+            self._commit(db, batch)
+        db.close()
+
+    def _batch(self) -> list[_Work]:
+        work = self._queue.get()
+        batch: list[_Work] = []
+        while work is not None:
+            batch.append(work)
+            if len(batch) == _BATCH or self._queue.empty():
+                return batch
+            work = self._queue.get()
+        if batch:
+            self._queue.put(None)
+        return batch
+
+    def _commit(self, db: sqlite3.Connection, batch: Sequence[_Work]) -> None:
+        """Do a batch in one transaction; what raises is undone alone."""
+        outcomes: list[tuple[_Work, Any, BaseException | None]] = []
+        try:
+            db.execute("begin immediate")
+            outcomes = [self._run(db, work) for work in batch]
+            db.execute("commit")
+        except sqlite3.Error as error:
+            if db.in_transaction:
+                db.execute("rollback")
+            outcomes = [(work, None, self._error("written", error)) for work in batch]
+        for work, value, failure in outcomes:
+            _deliver(work.future, value, failure)
+
+    def _run(self, db: sqlite3.Connection, work: _Work) -> tuple[_Work, Any, BaseException | None]:
+        db.execute("savepoint work")
+        try:
+            value, failure = work.run(db), None
+        except GenbridgeError as error:
+            db.execute("rollback to work")
+            value, failure = None, error
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # noqa: BLE001 (a row that cannot be read must not end the thread)
+            db.execute("rollback to work")
+            value, failure = None, self._error("read", error)
+        db.execute("release work")
+        return work, value, failure
+
+    def _connected(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except JournalError:
+            raise
+        except Exception as error:
+            raise self._error("opened", error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.path is not None:
+            self._inode = _make_private(self.path)
+        db = sqlite3.connect(self.path or ":memory:", isolation_level=None, timeout=_BUSY, check_same_thread=False)
+        db.row_factory = sqlite3.Row
+        try:
+            db.execute("pragma journal_mode = wal")
+            db.execute("pragma synchronous = full")
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _error(self, what: str, error: Exception) -> JournalError:
+        where = "in memory" if self.path is None else repr(str(self.path))
+        return JournalError(
+            f"the journal {where} cannot be {what} ({error}); make the file usable, or name another under [journal] path"
+        )
+
+
+def _deliver(future: Future[Any], value: Any, failure: BaseException | None) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if failure is None:
+        future.set_result(value)
+    else:
+        future.set_exception(failure)
+
+
+def _make_private(path: Path) -> int:
+    """Create the file, and the folders that are missing, for this user only; return its inode.
+
+    SQLite gives its side files the same mode.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        return os.fstat(descriptor).st_ino
+    finally:
+        os.close(descriptor)
