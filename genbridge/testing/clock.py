@@ -21,6 +21,9 @@ _ROUNDS = 100
 class FakeClock:
     """A clock whose waits take no time: give it to `Client(clock=…)`, and wait with `run`.
 
+    `advance` is how time passes. `jump` and `set` are what an administrator, a time server or a suspended machine does: they move
+    the wall clock alone, and whoever waits goes on waiting.
+
     `luck` is what every draw of a random number gives, so that jitter is known. Before it jumps, the clock lets everything run that
     is ready; `quiet` is for how many seconds of real time it then waits for threads and sockets, where there are any.
     """
@@ -29,6 +32,7 @@ class FakeClock:
     elapsed: float = 0.0
     luck: float = 0.0
     quiet: float = 0.0
+    _ahead: timedelta = attrs.field(factory=timedelta, init=False)
     _order: count[int] = attrs.field(factory=count, init=False)
     _sleepers: list[tuple[float, int, asyncio.Future[None]]] = attrs.field(factory=list, init=False)
 
@@ -38,7 +42,7 @@ class FakeClock:
 
     def now(self) -> datetime:
         """Return the wall-clock time."""
-        return self.started + timedelta(seconds=self.elapsed)
+        return self.started + timedelta(seconds=self.elapsed) + self._ahead
 
     def chance(self) -> float:
         """Return `luck`."""
@@ -50,8 +54,16 @@ class FakeClock:
         heappush(self._sleepers, (self.elapsed + max(0.0, seconds), next(self._order), woken))
         await woken
 
+    def jump(self, seconds: float) -> None:
+        """Move the wall clock alone, back when `seconds` is negative; forward is also what a suspend looks like afterwards."""
+        self._ahead += timedelta(seconds=seconds)
+
+    def set(self, now: datetime) -> None:
+        """Set the wall clock alone."""
+        self._ahead += now - self.now()
+
     def advance(self, seconds: float) -> None:
-        """Move the clock and wake who has waited long enough."""
+        """Move both clocks and wake who has waited long enough."""
         self.elapsed += seconds
         while self._sleepers and self._sleepers[0][0] <= self.elapsed:
             _, _, woken = heappop(self._sleepers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -24,6 +24,39 @@ def test_time_stands_still_until_it_is_moved() -> None:
     assert (0.0, datetime(2026, 1, 1, 12, tzinfo=UTC)) == (clock.monotonic(), clock.now())
     clock.advance(90.0)
     assert (90.0, datetime(2026, 1, 1, 12, 1, 30, tzinfo=UTC)) == (clock.monotonic(), clock.now())
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, 86400.0])
+def test_the_wall_clock_jumps_alone(seconds: float) -> None:
+    """Back or forward; time goes on from there."""
+    clock = FakeClock()
+    clock.advance(10.0)
+    clock.jump(seconds)
+    assert (10.0, datetime(2026, 1, 1, 12, 0, 10, tzinfo=UTC) + timedelta(seconds=seconds)) == (clock.monotonic(), clock.now())
+    clock.advance(5.0)
+    assert (15.0, datetime(2026, 1, 1, 12, 0, 15, tzinfo=UTC) + timedelta(seconds=seconds)) == (clock.monotonic(), clock.now())
+
+
+def test_the_wall_clock_is_set_alone() -> None:
+    """Whatever it showed before."""
+    clock, right = FakeClock(), datetime(2026, 7, 1, tzinfo=UTC)
+    clock.jump(-1e6)
+    clock.advance(10.0)
+    clock.set(right)
+    assert (10.0, right) == (clock.monotonic(), clock.now())
+
+
+async def test_whoever_waits_does_not_notice_a_jump_of_the_wall_clock() -> None:
+    """Waits are counted by the clock that cannot jump."""
+    clock, told = FakeClock(), list[tuple[float, float]]()
+    waiting = asyncio.ensure_future(sleep_and_tell(clock, 5.0, told))
+    await asyncio.sleep(0)
+    clock.jump(86400.0)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    clock.jump(-2 * 86400.0)
+    await clock.run(waiting)
+    assert [(5.0, 5.0)] == told
 
 
 def test_every_chance_is_the_one_that_was_set() -> None:
