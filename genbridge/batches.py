@@ -151,7 +151,7 @@ async def prepare(
         except BudgetError:
             raise
         except RequestError as error:
-            problems += [attrs.evolve(each, field=f"requests[{index}].{each.field}") for each in error.problems or _bare(error)]
+            problems += _placed(f"requests[{index}]", error)
     if problems:
         raise RequestError(f"the batch has {len(problems)} mistakes; nothing was sent", problems=problems)
     batch = Batch(client, entries, max_cost=max_cost, retry_failed=retry_failed)
@@ -160,8 +160,11 @@ async def prepare(
     return batch
 
 
-def _bare(error: RequestError) -> list[Problem]:
-    return [Problem("", error.message)]
+def _placed(place: str, error: RequestError) -> list[Problem]:
+    """Return what is wrong with one request, with its place."""
+    if not error.problems:
+        return [Problem(place, error.message)]
+    return [attrs.evolve(problem, field=f"{place}.{problem.field}") for problem in error.problems]
 
 
 def _repeated(ids: Sequence[str | None]) -> Iterator[int]:

@@ -410,6 +410,8 @@ class Scheduler:
             raise JobError(f"job {job.id} is not in doubt: it is {job.status}; nothing was changed", job=job)
         if lease is None:
             raise JournalError(f"job {job.id} is being driven by another process; wait until that has ended, or stop it")
+        if old := self._drives.pop(job.id, None):
+            old.end(in_doubt(job))
         return lease, job
 
     # The loop.
@@ -473,7 +475,8 @@ class Scheduler:
         drive.hint = error.retry_after if isinstance(error, ServiceError) else None
         if isinstance(error, RateLimitError) and error.retry_after:
             self._keep_quiet(drive.job.backend, error.retry_after)
-            await self._record(self._journal.pause, drive.job.backend, error.retry_after, Paused.POLLS)
+            with suppress(JournalError):
+                await self._journal.pause(drive.job.backend, error.retry_after, Paused.POLLS)
         level = logging.WARNING if drive.misses in {1, 5} or drive.misses % 50 == 0 else logging.DEBUG
         _log.log(level, "job %s could not be polled (%d in a row): %s", drive.job.id, drive.misses, error)
         now = self._clock.monotonic()

@@ -16,6 +16,7 @@ import pytest
 from genbridge import (
     Asset,
     BudgetError,
+    Certainty,
     Cost,
     Failure,
     ImageRequest,
@@ -29,7 +30,7 @@ from genbridge import (
     Result,
     VideoRequest,
 )
-from genbridge.budgets import Budget
+from genbridge.budgets import Budget, Used
 from genbridge.journal import Attempt, Lease, Paused, open_journal
 from genbridge.journal.sqlite import SqliteJournal
 from genbridge.limits import Rule, Wait
@@ -535,3 +536,167 @@ async def test_closing_a_journal_that_cannot_be_written_closes_it(journal: Sqlit
     with pytest.raises(JournalError, match="not open"):
         await journal.get("job-1")
     assert any("cannot be written" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_job_is_recorded_once(journal: SqliteJournal) -> None:
+    """Whoever comes second with its id gets no lease, and changes nothing."""
+    await journal.add(a_job(), Budget())
+    assert await journal.add(a_job(quote=Quote(amount=5.0)), Budget(jobs=1)) is None
+    assert a_job() == await journal.get("job-1")
+
+
+async def test_caps_for_ever_count_all_days(journal: SqliteJournal, clock: WallClock) -> None:
+    """Beside those of a day."""
+    await journal.add(a_job(1, created_at=NOON - timedelta(days=9)), Budget())
+    assert (Used(), Used(amount=100.0, jobs=1)) == await journal.used("studio")
+    assert await journal.add(a_job(2), Budget(per_day=100, jobs_per_day=1)) is not None
+    for budget in (Budget(total=299), Budget(jobs=2)):
+        with pytest.raises(BudgetError):
+            await journal.add(a_job(3), budget)
+
+
+async def test_a_submit_counts_from_its_answer(journal: SqliteJournal, clock: WallClock) -> None:
+    """Nobody knows when before that it arrived, so a window at the service never has more than is allowed."""
+    rules = [Rule(limits=Limits(submits=1, per=60))]
+    first = await journal.add(a_job(1), Budget())
+    second = await journal.add(a_job(2), Budget())
+    attempt = await journal.begin_submit(first, rules)
+    assert isinstance(attempt, Attempt)
+    clock.seconds += 80
+    assert Wait(60.0, "at most 1 submits in 60 s") == await journal.begin_submit(second, rules)
+    await journal.submitted(attempt, a_job(1, status=JobStatus.RUNNING, provider_id="p1"))
+    clock.seconds += 59
+    assert Wait(1.0, "at most 1 submits in 60 s") == await journal.begin_submit(second, rules)
+    clock.seconds += 1
+    assert isinstance(await journal.begin_submit(second, rules), Attempt)
+
+
+async def test_a_submit_that_nobody_answers_does_not_count_for_ever(journal: SqliteJournal, clock: WallClock) -> None:
+    """After two minutes it has arrived or never will."""
+    rules = [Rule(limits=Limits(submits=1, per=60))]
+    await begun(journal, a_job(1))
+    second = await journal.add(a_job(2), Budget())
+    clock.seconds += 179
+    assert Wait(1.0, "at most 1 submits in 60 s") == await journal.begin_submit(second, rules)
+    clock.seconds += 1
+    assert isinstance(await journal.begin_submit(second, rules), Attempt)
+
+
+@pytest.mark.parametrize(
+    ("rule", "subject"),
+    [
+        (Rule(limits=Limits(submits=1), media=Media.VIDEO), " of videos"),
+        (Rule(limits=Limits(submits=1), model="seedance-2.0"), " of seedance-2.0"),
+        (Rule(limits=Limits(concurrent=1), media=Media.VIDEO), " of videos"),
+        (Rule(limits=Limits(concurrent=1), model="seedance-2.0"), " of seedance-2.0"),
+    ],
+)
+async def test_a_limit_of_a_medium_or_a_model_holds_only_its_own(journal: SqliteJournal, rule: Rule, subject: str) -> None:
+    """Another of the same backend goes on."""
+    await begun(journal, a_job(1))
+    same = await journal.add(a_job(2), Budget())
+    other = await journal.add(a_job(3, request=ImageRequest("a hat"), model="nano-banana-2"), Budget())
+    wait = await journal.begin_submit(same, [rule])
+    assert isinstance(wait, Wait)
+    assert subject in wait.reason
+    narrow = attrs.evolve(rule, media=rule.media and Media.IMAGE, model=rule.model and "nano-banana-2")
+    assert isinstance(await journal.begin_submit(other, [narrow]), Attempt)
+
+
+async def test_of_several_limits_the_longest_wait_is_told(journal: SqliteJournal) -> None:
+    """So that nobody looks again too soon."""
+    await begun(journal, a_job(1))
+    second = await journal.add(a_job(2), Budget())
+    rules = [Rule(limits=Limits(concurrent=1)), Rule(limits=Limits(submits=1, per=30))]
+    assert Wait(30.0, "at most 1 submits in 30 s") == await journal.begin_submit(second, rules)
+
+
+async def test_a_pause_is_not_made_longer_by_a_clock_that_is_set_back(journal: SqliteJournal, clock: WallClock) -> None:
+    """Half a minute stays half a minute."""
+    await journal.pause("studio", 30, Paused.POLLS)
+    clock.seconds -= 3600
+    assert {"studio": 30.0} == await journal.pauses(Paused.POLLS)
+    clock.seconds += 31
+    assert {} == await journal.pauses(Paused.POLLS)
+    assert {} == await journal.pauses(Paused.SUBMITS)
+
+
+async def test_a_late_answer_heals_a_job_that_was_said_never_to_have_been_sent(journal: SqliteJournal) -> None:
+    """The service knows better, and the reservation is held again."""
+    lease, attempt = await begun(journal, a_job())
+    await journal.unknown(lease, a_job())
+    failure = Failure(message="not found", code="not_sent")
+    cost = Cost(amount=0.0)
+    assert await journal.update(lease, a_job(status=JobStatus.FAILED, finished_at=NOON, failure=failure, cost=cost))
+    assert (Used(), Used()) == await journal.used("studio")
+    accepted = a_job(status=JobStatus.QUEUED, provider_id="p1", submitted_at=NOON)
+    assert await journal.submitted(attempt, accepted)
+    assert accepted == await journal.get("job-1")
+    assert Used(amount=100.0, jobs=1) == (await journal.used("studio"))[1]
+
+
+async def test_a_late_answer_does_not_heal_a_job_that_failed(journal: SqliteJournal) -> None:
+    """Its end is the service's own word."""
+    lease, attempt = await begun(journal, a_job())
+    failure = Failure(message="too dark", code="moderated")
+    await journal.update(lease, a_job(status=JobStatus.FAILED, finished_at=NOON, failure=failure))
+    assert not await journal.submitted(attempt, a_job(status=JobStatus.QUEUED, provider_id="p1"))
+
+
+async def test_a_job_is_found_by_the_services_id(journal: SqliteJournal) -> None:
+    """On its own backend only."""
+    _, attempt = await begun(journal, a_job())
+    await journal.submitted(attempt, a_job(status=JobStatus.RUNNING, provider_id="p1"))
+    found = await journal.holder("studio", "p1")
+    assert found is not None
+    assert found.id == "job-1"
+    assert await journal.holder("spare", "p1") is None
+
+
+async def test_files_that_are_wanted_somewhere_are_on_record_until_they_are_there(journal: SqliteJournal, tmp_path: Path) -> None:
+    """Once the job has succeeded."""
+    lease = await journal.add(a_job(1, save_to=tmp_path), Budget())
+    await journal.add(a_job(2), Budget())
+    assert lease is not None
+    assert [] == await journal.unsaved()
+    await journal.update(lease, ended(a_job(1, save_to=tmp_path)))
+    assert [tmp_path] == [job.save_to for job in await journal.unsaved()]
+    await journal.saved("job-1")
+    assert [] == await journal.unsaved()
+
+
+async def test_fresh_links_go_into_the_record_of_a_job_that_succeeded(journal: SqliteJournal) -> None:
+    """And nothing else of it changes."""
+    lease = await journal.add(a_job(), Budget())
+    assert lease is not None
+    await journal.update(lease, ended(a_job()))
+    before = await journal.get("job-1")
+    assert before is not None
+    assert before.result is not None
+    asset = Asset(url="https://files.example/fresh.mp4", media=Media.VIDEO)
+    fresh = attrs.evolve(before, result=attrs.evolve(before.result, assets=(asset,)))
+    await journal.refresh(fresh)
+    assert fresh == await journal.get("job-1")
+
+
+async def test_what_was_spent_is_summed_by_day_backend_and_model(journal: SqliteJournal) -> None:
+    """What is known, what is estimated, what is held, and what nobody knows the price of."""
+    for number, cost in ((1, Cost(amount=90.0)), (2, Cost(amount=50.0, certainty=Certainty.ESTIMATED)), (3, Cost(amount=0.0))):
+        lease = await journal.add(a_job(number), Budget())
+        assert lease is not None
+        status = JobStatus.FAILED if cost.amount == 0 else JobStatus.SUCCEEDED
+        await journal.update(lease, ended(a_job(number), status=status, cost=cost))
+    await journal.add(a_job(4), Budget())
+    await journal.add(a_job(5, quote=Quote(amount=None)), Budget())
+    await journal.add(a_job(6, backend="spare", created_at=NOON - timedelta(days=2)), Budget())
+    spare, studio = await journal.spent(0.0)
+    assert ("spare", 1, 0.0, 100.0, NOON.date() - timedelta(days=2)) == (
+        spare.backend,
+        spare.jobs,
+        spare.charged,
+        spare.reserved,
+        spare.day,
+    )
+    assert ("studio", "seedance-2.0", Media.VIDEO, "credits") == (studio.backend, studio.model, studio.media, studio.unit)
+    assert (5, 140.0, 50.0, 100.0, 1) == (studio.jobs, studio.charged, studio.estimated, studio.reserved, studio.unpriced)
+    assert [studio] == await journal.spent(NOON.timestamp())

@@ -127,8 +127,11 @@ def load(row: Mapping[str, Any]) -> Job:
 
 
 def request_text(request: Request) -> str:
-    """Return a request as text that is the same for equal requests."""
-    fields = json.loads(_converter.dumps(request, unstructure_as=ImageRequest | VideoRequest))
+    """Return a request as text that is the same for equal requests, and some text for what is not valid."""
+    try:
+        fields = json.loads(_converter.dumps(request, unstructure_as=ImageRequest | VideoRequest))
+    except Exception:  # noqa: BLE001 (whoever checks the request says what is wrong with it)
+        return repr(request)
     return json.dumps(fields, sort_keys=True)
 
 

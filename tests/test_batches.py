@@ -1,0 +1,289 @@
+"""Many requests as one: checked before the first is sent, and each paid for once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from studio import LOST, REQUEST, KeyedStudio, Studio, a_config, a_service, accepted, done, opened, running, said
+
+import genbridge
+from genbridge import (
+    BlockingClient,
+    BudgetError,
+    Certainty,
+    Client,
+    Cost,
+    ImageRequest,
+    JobFailedError,
+    JobStatus,
+    Reply,
+    RequestError,
+    Snapshot,
+    SubmitUnknownError,
+    VideoRequest,
+)
+from genbridge.batches import Entry, stable_ids
+from genbridge.budgets import Budget
+
+THREE = [VideoRequest(f"a fox {number}", duration=5) for number in range(3)]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    """Return a client of a service that makes everything."""
+    async with opened(a_service()) as client:
+        yield client
+
+
+async def test_nothing_is_sent_before_the_batch_is_run() -> None:
+    """It is checked and priced: one sum for each unit."""
+    service = a_service()
+    async with opened(service) as client:
+        batch = await client.batch(THREE)
+    assert [50.0, 50.0, 50.0] == [entry.quote and entry.quote.amount for entry in batch.entries]
+    assert (Cost(amount=150.0, certainty=Certainty.EXACT, basis="3 jobs"),) == batch.totals
+    assert [] == service.calls
+
+
+async def test_every_mistake_of_every_request_is_told_at_once(client: Client) -> None:
+    """With the request's place; nothing is sent."""
+    requests = [REQUEST, VideoRequest("", duration=99), VideoRequest("a fox", model="clib", duration=5)]
+    with pytest.raises(RequestError, match="the batch has 3 mistakes; nothing was sent") as caught:
+        await client.batch(requests)
+    assert ["requests[1].prompt", "requests[1].duration", "requests[2].model"] == sorted(
+        (problem.field for problem in caught.value.problems), key=lambda field: (field[:11], field != "requests[1].prompt")
+    )
+
+
+async def test_what_is_no_request_is_a_mistake_too(client: Client) -> None:
+    """Like any other."""
+    wrong: list[Any] = ["a fox", VideoRequest("a fox", options={"a": {1, 2}})]
+    with pytest.raises(RequestError) as caught:
+        await client.batch([REQUEST, *wrong])
+    assert ["requests[1]", "requests[2].options.a"] == [problem.field for problem in caught.value.problems]
+
+
+async def test_each_outcome_is_that_of_its_request(client: Client) -> None:
+    """In the order of the requests."""
+    outcomes = await client._clock.run(client.generate_many(THREE))  # type: ignore[attr-defined]
+    assert THREE == [outcome.result and outcome.result.request for outcome in outcomes]
+    assert [0, 1, 2] == [outcome.entry.index for outcome in outcomes]
+    assert {JobStatus.SUCCEEDED} == {outcome.job and outcome.job.status for outcome in outcomes}
+
+
+async def test_the_same_batch_run_again_pays_for_nothing_again(tmp_path: Path) -> None:
+    """Its jobs are on record; a request that was added is sent."""
+    service = a_service()
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        first = await service.clock.run(client.generate_many(THREE, name="foxes"))
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        more = [THREE[2], REQUEST, *THREE[:2]]
+        batch = await client.batch(more, name="foxes")
+        assert [False, True, False, False] == [entry.job is None for entry in batch.entries]
+        assert (50.0,) == tuple(total.amount for total in batch.totals)
+        second = await service.clock.run(batch.run())
+    assert 4 == len(service.posts)
+    assert [first[2].result, first[0].result, first[1].result] == [second[0].result, second[2].result, second[3].result]
+
+
+async def test_another_name_makes_everything_anew() -> None:
+    """As two pictures of one prompt may be wanted."""
+    service = a_service()
+    async with opened(service) as client:
+        await service.clock.run(client.generate_many(THREE, name="foxes"))
+        await service.clock.run(client.generate_many(THREE, name="more foxes"))
+    assert 6 == len(service.posts)
+
+
+async def test_equal_requests_are_made_as_often_as_they_stand_there() -> None:
+    """The first is another than the second."""
+    service = a_service()
+    async with opened(service) as client:
+        await service.clock.run(client.generate_many([REQUEST, REQUEST]))
+        await service.clock.run(client.generate_many([REQUEST, REQUEST, REQUEST]))
+    assert 3 == len(service.posts)
+
+
+async def test_an_id_of_ones_own_says_what_is_the_same() -> None:
+    """Wherever it stands; with another request under it, nothing is sent."""
+    service = a_service()
+    async with opened(service) as client:
+        await service.clock.run(client.generate_many(THREE, ids=["a", "b", None]))
+        await service.clock.run(client.generate_many([THREE[1], THREE[0]], ids=["b", "a"]))
+        with pytest.raises(RequestError, match=r"requests\[0\].id: job \w+ on record has this id and another request"):
+            await client.batch([THREE[1]], ids=["a"])
+    assert 3 == len(service.posts)
+
+
+async def test_an_id_stands_for_one_request_of_a_batch(client: Client) -> None:
+    """Given twice, it is a mistake; and there is one for each request or none at all."""
+    with pytest.raises(RequestError, match=r"requests\[2\].id: another request of the batch has it too"):
+        await client.batch(THREE, ids=["a", "b", "a"])
+    with pytest.raises(RequestError, match="there are 3 requests, 1 ids and 3 backends"):
+        await client.batch(THREE, ids=["a"])
+
+
+async def test_what_was_refused_is_sent_anew_and_what_failed_only_when_asked() -> None:
+    """A refusal pays nothing; a failure may have."""
+    service = a_service(submits=[said(400), accepted(), accepted()], polls=[Reply.of({"id": "p1", "status": "failed"})])
+    async with opened(service) as client:
+        refused, failed = await service.clock.run(client.generate_many(THREE[:2]))
+        assert ("ServiceError", "JobFailedError") == (type(refused.error).__mro__[1].__name__, type(failed.error).__name__)
+        batch = await client.batch(THREE[:2])
+        assert [True, False] == [entry.job is None for entry in batch.entries]
+        service.polls.clear()
+        service.polls.append(done())
+        again = await service.clock.run(batch.run())
+        assert 3 == len(service.posts)
+        assert isinstance(again[1].error, JobFailedError)
+        last = await service.clock.run(client.generate_many(THREE[:2], retry_failed=True))
+    assert 4 == len(service.posts)
+    assert [None, None] == [outcome.error for outcome in last]
+    assert [f"{batch.entries[0].id}.2", f"{batch.entries[1].id}.2"] == [outcome.job and outcome.job.id for outcome in last]
+
+
+async def test_what_is_in_doubt_is_never_sent_again() -> None:
+    """However often the batch is run, and also when what failed is to be sent again."""
+    service = a_service(submits=[LOST, accepted()])
+    async with opened(service) as client:
+        for retry_failed in (False, True):
+            (outcome,) = await service.clock.run(client.generate_many([REQUEST], retry_failed=retry_failed))
+            assert isinstance(outcome.error, SubmitUnknownError)
+            assert outcome.job is not None
+            assert outcome.job.status is JobStatus.UNKNOWN
+    assert 1 == len(service.posts)
+
+
+async def test_what_was_said_never_to_have_been_sent_is_sent_anew() -> None:
+    """Somebody has looked at the service."""
+    service = a_service(submits=[LOST, accepted()])
+    async with opened(service) as client:
+        (outcome,) = await service.clock.run(client.generate_many([REQUEST]))
+        assert outcome.job is not None
+        await client.handle(outcome.job.id).not_sent()
+        (again,) = await service.clock.run(client.generate_many([REQUEST]))
+    assert again.error is None
+    assert 2 == len(service.posts)
+
+
+async def test_one_that_fails_stops_no_other() -> None:
+    """Its error is in its outcome."""
+    service = a_service(submits=[accepted(), said(402), accepted()])
+    async with opened(service) as client:
+        outcomes = await service.clock.run(client.generate_many(THREE))
+    assert [True, False, True] == [outcome.error is None for outcome in outcomes]
+    assert outcomes[1].job is not None
+    assert outcomes[1].job.status is JobStatus.FAILED
+
+
+@pytest.mark.parametrize(
+    ("terms", "budget", "words"),
+    [
+        ({"max_total": 149}, Budget(), "the batch would cost 150 credits \\(3 jobs\\), the most is 149"),
+        ({"max_cost": 49}, Budget(), "it would cost 50 credits, the most for one job is 49"),
+        ({}, Budget(per_day=149), "has spent or reserved 100 today"),
+        ({}, Budget(total=149), "has spent or reserved 100, the most is 149"),
+        ({}, Budget(jobs_per_day=2), "has had 2 jobs today"),
+        ({}, Budget(jobs=2), "has had 2 jobs, the most is 2"),
+    ],
+)
+async def test_a_batch_that_is_too_dear_as_a_whole_sends_nothing(terms: dict[str, Any], budget: Budget, words: str) -> None:
+    """No job of it is recorded either."""
+    service = a_service()
+    async with opened(service, config=a_config(budget=budget)) as client:
+        with pytest.raises(BudgetError, match=words):
+            await client.batch(THREE, **terms)
+        assert [] == [job async for job in client.jobs()]
+    assert [] == service.calls
+
+
+async def test_a_total_with_an_unknown_price_is_unknown() -> None:
+    """And keeps to no cap."""
+    async with opened(a_service()) as client:
+        batch = await client.batch([ImageRequest("a hat"), REQUEST])
+        assert ((None, "2 jobs, 1 without a price"),) == tuple((total.amount, total.basis) for total in batch.totals)
+        with pytest.raises(BudgetError, match="the batch would cost unknown cost"):
+            await client.batch([ImageRequest("a hat"), REQUEST], max_total=1000)
+
+
+async def test_whoever_observes_hears_of_every_state_of_every_job() -> None:
+    """From the intent to the end, and what a job waits for."""
+    service = a_service(submits=[said(429, retry_after="7"), accepted()], polls=[*[running()] * 4, done()])
+    seen: list[tuple[int, Snapshot]] = []
+
+    def observe(entry: Entry, snapshot: Snapshot) -> None:
+        seen.append((entry.index, snapshot))
+
+    async with opened(service) as client:
+        batch = await client.batch(THREE[:2])
+        await service.clock.run(batch.run(observe=observe))
+    for index in (0, 1):
+        states = [snapshot.status for place, snapshot in seen if place == index]
+        assert JobStatus.SUCCEEDED is states[-1]
+        assert {JobStatus.SUBMITTING, JobStatus.RUNNING} <= set(states)
+    assert any("waiting 7 s" in (snapshot.note or "") for _, snapshot in seen)
+
+
+async def test_a_job_on_record_is_observed_too(tmp_path: Path) -> None:
+    """What is known of it is told at once."""
+    service = a_service()
+    seen: list[JobStatus] = []
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await service.clock.run(client.generate_many([REQUEST]))
+        batch = await client.batch([REQUEST])
+        await service.clock.run(batch.run(observe=lambda _, snapshot: seen.append(snapshot.status)))
+    assert [JobStatus.SUCCEEDED] == seen
+
+
+async def test_a_batch_may_go_to_several_backends(tmp_path: Path) -> None:
+    """One for each request, or one for all."""
+    with pytest.raises(genbridge.ConfigError, match="no backend or route 'spare'"):
+        async with opened(a_service()) as client:
+            await client.batch(THREE[:2], backend=["main", "spare"])
+
+
+async def test_two_processes_that_run_one_batch_pay_for_it_once(tmp_path: Path) -> None:
+    """Each job is driven by one of them, and both have the results."""
+    service = a_service(polls=[running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as one, opened(service, journal=tmp_path / "jobs.db") as other:
+        both = asyncio.gather(one.generate_many(THREE), other.generate_many(THREE))
+        for outcomes in await service.clock.run(both):
+            assert [None] * 3 == [outcome.error for outcome in outcomes]
+    assert 3 == len(service.posts)
+
+
+async def test_a_key_made_of_an_id_is_the_same_without_the_record() -> None:
+    """So a service that honours keys makes nothing twice, even where the journal was lost."""
+    keys = []
+    for _ in range(2):
+        service = a_service()
+        async with opened(service, studio=KeyedStudio()) as client:
+            await service.clock.run(client.generate_many([REQUEST], name="foxes"))
+        keys += [call.json and call.json["key"] for call in service.posts]
+    assert keys[0] == keys[1]
+
+
+def test_the_blocking_client_makes_many_too() -> None:
+    """And says what was spent."""
+    service = a_service()
+    client = Client(a_config(), journal=None, providers={"studio": Studio()}, transport=service)  # type: ignore[arg-type]
+    with BlockingClient(client) as blocking:
+        outcomes = blocking.generate_many([REQUEST], max_total=50)
+        (spent,) = blocking.spend()
+    assert outcomes[0].error is None
+    assert (1, 50.0) == (spent.jobs, spent.charged)
+
+
+@given(st.permutations(range(5)), st.text(max_size=5))
+def test_an_id_does_not_depend_on_where_a_request_stands(order: list[int], name: str) -> None:
+    """All are different, and the same in any order."""
+    requests = [VideoRequest("a fox"), VideoRequest("a fox", duration=5), ImageRequest("a fox"), VideoRequest("A fox"), REQUEST]
+    ids = list(stable_ids(name, requests, [None] * 5))
+    assert 5 == len(set(ids))
+    assert [ids[place] for place in order] == list(stable_ids(name, [requests[place] for place in order], [None] * 5))
