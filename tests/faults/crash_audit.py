@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
 from crash_child import Batch, marker_of, never_sent
 from service import Report
-from storage_torn import copied
+from storage_torn import copied, jobs_of
 
-from genbridge import Job, JobStatus
-from genbridge.journal import open_journal
+from genbridge import GenbridgeError, Job, JobStatus
 
 _IN_DOUBT = frozenset({JobStatus.SUBMITTING, JobStatus.UNKNOWN})
 
@@ -32,20 +31,13 @@ class Audit:
 def audited(batch: Batch, report: Report, *, copied_to: Path | None = None) -> Audit:
     """Compare; `copied_to` is for a batch that goes on, so that its journal is left as the kill left it."""
     path = batch.journal if copied_to is None else copied(batch.journal, copied_to)
-    jobs = asyncio.run(_jobs(path)) if path.exists() else []
+    jobs = jobs_of(path) if path.exists() else []
+    if isinstance(jobs, GenbridgeError):
+        raise jobs
     return compared(batch, report, jobs, ended=copied_to is None)
 
 
-async def _jobs(path: Path) -> list[Job]:
-    journal = open_journal(path)
-    await journal.open()
-    try:
-        return list(await journal.page(limit=100_000))
-    finally:
-        await journal.aclose()
-
-
-def compared(batch: Batch, report: Report, jobs: list[Job], *, ended: bool) -> Audit:
+def compared(batch: Batch, report: Report, jobs: Sequence[Job], *, ended: bool) -> Audit:
     """Compare what a service reports with what is on record, while a batch goes on or after it has `ended`."""
     records: dict[str, list[Job]] = {}
     for job in jobs:
@@ -64,7 +56,7 @@ def compared(batch: Batch, report: Report, jobs: list[Job], *, ended: bool) -> A
     )
 
 
-def _wrong(batch: Batch, report: Report, jobs: list[Job], doubtful: list[str]) -> list[str]:
+def _wrong(batch: Batch, report: Report, jobs: Sequence[Job], doubtful: list[str]) -> list[str]:
     """Return what else must not be at the end: a job not collected, or one whose id the service never gave."""
     given = {made.id for made in report.accepted}
     done = {marker_of(job) for job in jobs if job.status is JobStatus.SUCCEEDED}

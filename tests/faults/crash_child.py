@@ -28,6 +28,7 @@ import attrs
 from genbridge import Client, GenbridgeError, ImageRequest, Job, JobStatus
 from genbridge.client import Handle
 from genbridge.config import BackendConfig, Config
+from genbridge.transport import Transport
 
 BACKEND = "main"
 _BROKEN = 70
@@ -170,11 +171,11 @@ class Batch:
     clock: FastClock
     abreast: int = 1
 
-    def client(self) -> Client:
+    def client(self, transport: Transport | None = None) -> Client:
         """Return a client on the batch's journal, not yet open."""
         config = Config(backends={BACKEND: attrs.evolve(self.backend, name=BACKEND)})
         providers = None if self.provider is None else {self.backend.provider: self.provider}
-        return Client(config, journal=self.journal, providers=providers, clock=self.clock)
+        return Client(config, journal=self.journal, providers=providers, clock=self.clock, transport=transport)
 
 
 async def get_made(batch: Batch) -> None:
