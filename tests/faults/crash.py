@@ -39,8 +39,7 @@ from typing import Any
 
 import attrs
 from crash_audit import Audit, audited
-from crash_child import AWAIT, STATEMENT, WRITE, Batch, FastClock, Fuse, begin
-from server import find_plugin
+from crash_child import AWAIT, STATEMENT, WRITE, Batch, FastClock, Fuse, begin, given
 from service import Service, Stand
 
 from genbridge.config import BackendConfig, Secret
@@ -161,7 +160,7 @@ class Lane:
         backend = BackendConfig(name="main", provider=stand.provider, api_key=Secret(stand.key), base_url=stand.base_url)
         return Batch(
             backend=backend,
-            provider=_given(stand.provider),
+            provider=given(stand.provider),
             journal=folder / "jobs.db",
             markers=[f"{self.counts.rounds}-{number}" for number in range(jobs)],
             clock=FastClock(speed=PACES[stand.provider]),
@@ -224,13 +223,6 @@ class Lane:
     def _find(self, finding: str) -> None:
         print(f"! {finding}", file=sys.stderr, flush=True)
         self.counts.findings.append(finding)
-
-
-def _given(provider: str) -> object | None:
-    """Return the plugin of a provider that is not installed, which a client is given as an object."""
-    if find_plugin(provider).package != "genbridge":
-        return sys.modules[f"genbridge_{provider}"]
-    return None
 
 
 def _tail(folder: Path) -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import attrs
+from server import find_plugin
 
 from genbridge import Client, GenbridgeError, ImageRequest, Job, JobStatus
 from genbridge.client import Handle
@@ -178,9 +179,9 @@ class Batch:
         return Client(config, journal=self.journal, providers=providers, clock=self.clock, transport=transport)
 
 
-async def get_made(batch: Batch) -> None:
+async def get_made(batch: Batch, transport: Transport | None = None) -> None:
     """Go on with a batch wherever it stands: resume what is on record, submit the whole again, and wait for all of it."""
-    async with batch.client() as client:
+    async with batch.client(transport) as client:
         await client.resume()
         turns = asyncio.Semaphore(batch.abreast)
         handles = await asyncio.gather(*(_submit(client, marker, turns) for marker in batch.markers))
@@ -211,6 +212,11 @@ async def _submit(client: Client, marker: str, turns: asyncio.Semaphore) -> Hand
         except GenbridgeError as error:
             logging.getLogger(__name__).warning("%s: %s", marker, error)
             return None
+
+
+def given(provider: str) -> object | None:
+    """Return the plugin of a provider that is not installed, which a client is given as an object."""
+    return sys.modules[f"genbridge_{provider}"] if find_plugin(provider).package != "genbridge" else None
 
 
 def begin(batch: Batch, fuse: Fuse, *, log: Path) -> int:
