@@ -385,7 +385,7 @@ class Scheduler:
         failure = Failure(message="it was looked for at the service and not found; it can be submitted again", code=NOT_SENT)
         cost = nothing(job, "it was never accepted")
         job = attrs.evolve(job, status=JobStatus.FAILED, finished_at=self._clock.now(), cost=cost, failure=failure)
-        await self._journal.update(lease, job)
+        await self._settle(lease, job)
         return job
 
     async def adopt(self, job: Job, provider_id: str) -> Job:
@@ -396,23 +396,29 @@ class Scheduler:
             raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)])
         lease, job = await self._doubtful(job)
         job = attrs.evolve(job, status=JobStatus.QUEUED, provider_id=provider_id, submitted_at=job.created_at, failure=None)
-        await self._journal.update(lease, job)
+        await self._settle(lease, job)
         return job
 
     async def _doubtful(self, job: Job) -> tuple[Lease, Job]:
-        """Take a job that is in doubt; raises `JobError` when it is not, and `JournalError` when another process has it."""
+        """Take a job that is in doubt; raises `JobError` when it is not, and `JournalError` when it is being driven."""
         self._check_open()
-        lease = await self._journal.acquire(job.id)
+        drive = self._drives.get(job.id)
+        if drive is not None and drive.taking is not None:
+            await asyncio.shield(drive.taking)
         job = await self._journal.get(job.id) or job
         if job.status not in {JobStatus.UNKNOWN, JobStatus.SUBMITTING}:
-            if lease is not None:
-                await self._journal.release(lease)
             raise JobError(f"job {job.id} is not in doubt: it is {job.status}; nothing was changed", job=job)
+        lease = None if drive is not None and not drive.answered.is_set() else await self._journal.acquire(job.id)
         if lease is None:
-            raise JournalError(f"job {job.id} is being driven by another process; wait until that has ended, or stop it")
-        if old := self._drives.pop(job.id, None):
-            old.end(in_doubt(job))
+            raise _busy(job)
         return lease, job
+
+    async def _settle(self, lease: Lease, job: Job) -> None:
+        """Record what a person says of a job in doubt, and let whoever still looks into it go."""
+        if not await self._journal.update(lease, job):
+            raise _busy(job)
+        if drive := self._drives.pop(job.id, None):
+            drive.end(in_doubt(job))
 
     # The loop.
 
@@ -649,6 +655,10 @@ class Scheduler:
             except JournalError as error:
                 _log.error("%s", error)
                 self._unsaved.append((write, values))
+
+
+def _busy(job: Job) -> JournalError:
+    return JournalError(f"job {job.id} is being driven; nothing was changed. Wait until that has ended, or stop it")
 
 
 def _pause(error: GenbridgeError, tries: int) -> float | None:

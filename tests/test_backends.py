@@ -967,6 +967,27 @@ def test_limits_are_the_providers_unless_the_configuration_says_otherwise(change
     assert [Rule(limits=expected)] == account.rules(ACTIVE)
 
 
+def test_media_and_models_have_limits_of_their_own() -> None:
+    """What the configuration says goes before what the provider says, each number by itself."""
+    model = attrs.evolve(PROVIDER.models[0], limits=Limits(submits=3, per=10.0))
+    provider = attrs.evolve(
+        PROVIDER, limits=Limits(submits=12), media_limits={ACTIVE.media: Limits(concurrent=5, submits=6)}, models=(model,)
+    )
+    limits = {"": Limits(concurrent=9), ACTIVE.media: Limits(submits=2, per=1.0), model.id: Limits(concurrent=1)}
+    account, _, _ = an_account(provider=provider, config=configured(limits=limits))
+    assert [
+        Rule(limits=Limits(submits=12, concurrent=9)),
+        Rule(limits=Limits(submits=2, per=1.0, concurrent=5), media=ACTIVE.media),
+        Rule(limits=Limits(submits=3, per=10.0, concurrent=1), model=ACTIVE.model),
+    ] == account.rules(ACTIVE)
+
+
+def test_without_limits_there_are_no_rules() -> None:
+    """And nothing to count."""
+    account, _, _ = an_account()
+    assert [] == account.rules(ACTIVE)
+
+
 @pytest.mark.parametrize(
     ("poll", "expected"),
     [

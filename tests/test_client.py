@@ -13,6 +13,8 @@ from typing import Any
 
 import attrs
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from studio import (
     KEY,
     LOST,
@@ -37,6 +39,7 @@ from genbridge import (
     BudgetError,
     Client,
     ConfigError,
+    DownloadError,
     GenbridgeError,
     ImageRequest,
     JobStatus,
@@ -540,6 +543,145 @@ def test_a_closed_blocking_client_says_so() -> None:
     client.close()
     with pytest.raises(JournalError, match="closed"):
         client.generate(ImageRequest("a hat"))
+
+
+# An id of one's own, and files that are wanted somewhere.
+
+
+async def test_an_id_is_submitted_once_however_often_it_is_asked_for(tmp_path: Path) -> None:
+    """By one process at once, one after the other, and by another process."""
+    service = a_service(polls=[running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        first, second = await asyncio.gather(*(client.submit(REQUEST, id="order-17") for _ in range(2)))
+        third = await client.submit(REQUEST, id="order-17")
+        assert ["order-17"] * 3 == [handle.id for handle in (first, second, third)]
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        result = await service.clock.run((await client.submit(REQUEST, id="order-17")).result())
+    assert ("order-17", 1) == (result.job_id, len(service.posts))
+
+
+async def test_an_id_that_was_refused_goes_on_to_the_next_backend_and_may_be_sent_anew() -> None:
+    """Each try has a record of its own."""
+    service = a_service(submits=[said(402), said(402), accepted()])
+    config = Config(
+        backends={name: BackendConfig(name=name, provider="studio", api_key=Secret(KEY)) for name in ("one", "two")},
+        routes={"both": Route(name="both", backends=("one", "two"))},
+        default="both",
+    )
+    async with opened(service, config=config) as client:
+        with pytest.raises(ServiceError):
+            await client.submit(REQUEST, id="order-17")
+        handle = await client.submit(REQUEST, id="order-17")
+        found = [(job.id, job.backend, job.status) async for job in client.jobs()]
+    assert handle.id == "order-17.3"
+    assert [("one", JobStatus.FAILED), ("two", JobStatus.FAILED)] == [(name, status) for _, name, status in found[1:][::-1]]
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "../a", "ü", 5])
+async def test_an_id_has_letters_and_digits(given: Any) -> None:
+    """As it may become part of a file's name."""
+    async with opened(a_service()) as client:
+        with pytest.raises(RequestError, match="cannot be an id"):
+            await client.submit(REQUEST, id=given)
+
+
+class Shelf:
+    """A server of files: one link is no longer valid, another is."""
+
+    def __init__(self) -> None:
+        app = web.Application()
+        app.router.add_get("/fresh.mp4", self._answer)
+        self.server = TestServer(app)
+        self.asked = 0
+
+    async def _answer(self, _: web.Request) -> web.Response:
+        self.asked += 1
+        return web.Response(body=b"\x00\x00\x00\x18ftypisom" + bytes(64), content_type="video/mp4")
+
+    def done(self, name: str) -> Reply:
+        """Return the answer to a poll that names a file here."""
+        return done(urls=[str(self.server.make_url(name))])
+
+
+@pytest.fixture
+async def shelf() -> AsyncIterator[Shelf]:
+    """Return a running server of files."""
+    shelf = Shelf()
+    async with shelf.server:
+        yield shelf
+
+
+async def test_files_that_were_wanted_are_saved_by_resume(tmp_path: Path, shelf: Shelf) -> None:
+    """Also those of a job that has ended, whose process went away before it had saved them."""
+    service = a_service(polls=[shelf.done("/fresh.mp4")])
+    out = tmp_path / "out"
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        handle = await client.submit(REQUEST, save_to=out)
+        await service.clock.run(handle.result())
+        assert out == handle.job.save_to
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        (handle,) = await client.resume()
+        assert {".mp4", ".json"} == {path.suffix for path in out.iterdir()}
+        assert [] == await client.resume()
+        assert client.handle(handle.id).job.save_to is None
+    assert (1, 1) == (len(service.posts), shelf.asked)
+
+
+async def test_files_that_cannot_be_saved_stay_wanted(tmp_path: Path, caplog: pytest.LogCaptureFixture, shelf: Shelf) -> None:
+    """The job is done all the same, and the log says what to mend."""
+    service = a_service(polls=[shelf.done("/gone.mp4")])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await service.clock.run((await client.submit(REQUEST, save_to=tmp_path / "out")).result())
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        (handle,) = await client.resume()
+        assert JobStatus.SUCCEEDED is handle.job.status
+        assert [handle.id] == [each.id for each in await client.resume()]
+    assert any("its files are not saved" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_link_that_is_no_longer_valid_is_asked_for_anew(tmp_path: Path, shelf: Shelf) -> None:
+    """And the fresh one goes on record."""
+    service = a_service(polls=[shelf.done("/gone.mp4"), shelf.done("/fresh.mp4")])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        result = await service.clock.run(client.generate(REQUEST))
+        paths = await client.download(result, tmp_path / "out")
+        assert [".mp4"] == [path.suffix for path in paths]
+        kept = await client.handle(result.job_id).result()
+    assert kept.assets[0].url.endswith("/fresh.mp4")
+
+
+@pytest.mark.parametrize("polls", [[said(404)], [said(500)], [running()]])
+async def test_a_link_that_the_service_cannot_renew_is_a_download_error(tmp_path: Path, polls: list[Reply], shelf: Shelf) -> None:
+    """Whatever it says instead."""
+    service = a_service(polls=[shelf.done("/gone.mp4"), *polls])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        result = await service.clock.run(client.generate(REQUEST))
+        with pytest.raises(DownloadError, match="no longer valid") as caught:
+            await service.clock.run(client.download(result, tmp_path / "out"))
+    assert caught.value.expired
+
+
+async def test_what_a_job_waits_for_is_told_to_whoever_observes() -> None:
+    """Before it is accepted."""
+    service = a_service(submits=[said(429, retry_after="9"), accepted()])
+    notes: list[str | None] = []
+    async with opened(service) as client:
+        await service.clock.run(client.submit(REQUEST, observe=lambda snapshot: notes.append(snapshot.note)))
+    assert ["waiting 9 s"] == [note.partition(":")[0] for note in notes if note]
+
+
+def test_a_blocking_handle_settles_a_doubt() -> None:
+    """In either way."""
+    service = a_service(submits=[LOST], polls=[done()])
+    client = Client(a_config(), journal=None, providers={"studio": Studio()}, transport=service)  # type: ignore[arg-type]
+    with BlockingClient(client) as blocking:
+        for number in range(2):
+            with pytest.raises(SubmitUnknownError):
+                blocking.submit(REQUEST, id=f"order-{number}")
+        assert JobStatus.FAILED is blocking.handle("order-0").not_sent().status
+        handle = blocking.handle("order-1")
+        handle.adopt("p1")
+        assert 1 == len(handle.result().assets)
 
 
 # Secrets.

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from genbridge.catalogue import Provider, Setting
+from genbridge.budgets import Budget
+from genbridge.catalogue import Limits, Model, Provider, Setting
 from genbridge.config import (
     BackendConfig,
-    Budget,
     Candidates,
     Config,
     DownloadConfig,
@@ -32,6 +32,7 @@ from genbridge.config import (
     parse,
 )
 from genbridge.errors import ConfigError, PluginError
+from genbridge.types import Media
 
 KEY = "sk-0123456789abcdefghijklmnop"
 ACME = Provider(
@@ -40,6 +41,7 @@ ACME = Provider(
     key_variable="ACME_KEY",
     key_url="https://acme.example/keys",
     base_url_variable="ACME_URL",
+    models=(Model(id="clip", provider_id="clip-1", media=Media.VIDEO),),
     settings=(
         Setting(name="upload_url", description="where files go", variable="ACME_UPLOAD", default="https://up.example"),
         Setting(name="region", description="where it runs"),
@@ -119,6 +121,15 @@ def test_every_part_of_a_file_is_read(read: Read, tmp_path: Path) -> None:
         per_job = 100
         per_day = 1000.5
         jobs_per_day = 20
+        total = 5000
+        jobs = 100
+
+        [backends.studio.limits.video]
+        concurrent = 2
+
+        [backends.studio.limits."clip-1"]
+        submits = 4
+        per = 1.5
 
         [backends.spare]
         provider = "zeta"
@@ -148,7 +159,8 @@ def test_every_part_of_a_file_is_read(read: Read, tmp_path: Path) -> None:
         patience=30.0,
         credit_price=0.01,
         poll=PollConfig(interval=2.0, learn=False, timeout=1800.0),
-        budget=Budget(per_job=100.0, per_day=1000.5, jobs_per_day=20),
+        budget=Budget(per_job=100.0, per_day=1000.5, jobs_per_day=20, total=5000.0, jobs=100),
+        limits={"video": Limits(concurrent=2), "clip": Limits(submits=4, per=1.5)},
         settings={"upload_url": "https://up.example", "region": "eu"},
     )
     assert config == Config(
@@ -217,6 +229,18 @@ backends = ["stuido"]
         (
             "budget.per_week = 1",
             "backends.studio.budget.per_week: unknown key; known are per_job, per_day, jobs_per_day, total, jobs (line 4)",
+        ),
+        ("limits.submits = 0", "backends.studio.limits.submits: 0 is too small; it must be at least 1 (line 4)"),
+        ("limits.per = 5", "backends.studio.limits.per: it says in how many seconds, and not how many; add submits (line 4)"),
+        ("limits.video.concurent = 5", "backends.studio.limits.video.concurent: unknown key; did you mean 'concurrent'? (line 4)"),
+        (
+            "[backends.studio.limits.clib]\nconcurrent = 5",
+            "backends.studio.limits.clib: 'clib' is no medium and no model of acme; did you mean 'clip'? (line 4)",
+        ),
+        ("limits = 5", "backends.studio.limits: it is not a table; write [backends.studio.limits] and its keys below (line 4)"),
+        (
+            "max_concurrent = 5\nlimits.concurrent = 5",
+            "backends.studio.limits.concurrent: max_concurrent says this already; keep one of them (line 5)",
         ),
         ("base_rul = 'x'", "backends.studio.base_rul: unknown key; did you mean 'base_url'? (line 4)"),
         ("[journal]\npath = 5", "journal.path: 5 is not a string; put it in quotes (line 5)"),

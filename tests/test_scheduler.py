@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from studio import (
+    KEY,
     LOST,
     REFUSED_CONNECTION,
     REQUEST,
@@ -33,15 +34,20 @@ from studio import (
 
 from genbridge import (
     Backend,
+    BackendConfig,
+    BudgetError,
     Call,
     CancelUnsupportedError,
     Client,
+    Config,
     ConfigError,
     Cost,
     GenbridgeError,
     Handle,
+    ImageRequest,
     Job,
     JobCancelledError,
+    JobError,
     JobExpiredError,
     JobFailedError,
     JobStatus,
@@ -50,6 +56,8 @@ from genbridge import (
     Limits,
     RateLimitError,
     Reply,
+    RequestError,
+    Secret,
     ServiceError,
     SubmitUnknownError,
     TransportError,
@@ -796,3 +804,132 @@ async def test_a_driver_that_finds_itself_replaced_goes_on_watching(tmp_path: Pa
         results = await service.clock.run(asyncio.gather(other.handle(handle.id).result(), handle.result()))
     assert 1 == polled
     assert results[0].assets == results[1].assets
+
+
+# A doubt that a person settles.
+
+
+async def in_doubt(client: Client, service: Service) -> Handle:
+    """Return a job whose submit may have been accepted."""
+    with pytest.raises(SubmitUnknownError) as caught:
+        await service.clock.run(client.submit(REQUEST))
+    return client.handle(caught.value.job.id)
+
+
+async def test_a_job_that_was_looked_for_in_vain_is_let_go() -> None:
+    """It reserves nothing any more, and is not asked about."""
+    service = a_service(submits=[LOST])
+    async with opened(service, config=a_config(budget=Budget(total=50))) as client:
+        handle = await in_doubt(client, service)
+        with pytest.raises(BudgetError):
+            await client.submit(REQUEST)
+        job = await handle.not_sent()
+        assert (JobStatus.FAILED, 0, "not_sent") == (job.status, job.cost and job.cost.amount, job.failure and job.failure.code)
+        with pytest.raises(JobFailedError, match="it was looked for at the service and not found"):
+            await handle.result()
+        service.submits = deque([accepted()])
+        await client.submit(REQUEST)
+    assert 2 == len(service.posts)
+
+
+async def test_a_job_that_was_found_at_the_service_is_followed() -> None:
+    """Under the id that it has there."""
+    service = a_service(submits=[LOST], polls=[running(), done()])
+    async with opened(service) as client:
+        handle = await in_doubt(client, service)
+        await handle.adopt("p9")
+        await service.clock.run(handle.result())
+        assert (JobStatus.SUCCEEDED, "p9", None) == (handle.job.status, handle.job.provider_id, handle.job.failure)
+    assert "/jobs/p9" == service.calls[-1].url
+    assert 1 == len(service.posts)
+
+
+async def test_one_id_of_the_services_belongs_to_one_job() -> None:
+    """Somebody has mistaken one for another."""
+    service = a_service(submits=[LOST, accepted()], polls=[running()])
+    async with opened(service) as client:
+        handle = await in_doubt(client, service)
+        other = await client.submit(REQUEST)
+        with pytest.raises(RequestError, match=f"job {other.id} on record has this id on backend 'main'"):
+            await handle.adopt("p1")
+        assert JobStatus.UNKNOWN is client.handle(handle.id).job.status
+
+
+@pytest.mark.parametrize("settle", [Handle.not_sent, lambda handle: handle.adopt("p9")])
+async def test_only_a_doubt_can_be_settled(settle: Callable[[Handle], Awaitable[object]]) -> None:
+    """The record of any other job is the service's word."""
+    service = a_service(polls=[running(), done()])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        with pytest.raises(JobError, match="is not in doubt: it is queued; nothing was changed"):
+            await settle(handle)
+        assert 1 == len((await service.clock.run(client.handle(handle.id).result())).assets)
+
+
+async def test_a_doubt_that_another_process_looks_into_is_left_to_it(tmp_path: Path) -> None:
+    """It may have the answer in a moment."""
+    service = Slow(submits=[accepted()], polls=[running()])
+    async with opened(service, journal=tmp_path / "jobs.db") as one, opened(service, journal=tmp_path / "jobs.db") as other:
+        submit = asyncio.create_task(one.submit(REQUEST))
+        await service.arrived.wait()
+        (job,) = [job async for job in other.jobs()]
+        for client in (one, other):
+            with pytest.raises(JournalError, match="is being driven; nothing was changed"):
+                await client.handle(job).not_sent()
+        service.may_answer.set()
+        await submit
+
+
+async def test_a_doubt_settled_while_it_is_looked_into_is_settled() -> None:
+    """Whoever waited for the look-up hears that nobody knows; the record says what the person said."""
+    service = a_service(submits=[LOST], look_ups=[said(404)])
+    async with opened(service, studio=KeyedStudio()) as client:
+        handle = await in_doubt(client, service)
+        looking = asyncio.create_task(handle.result())
+        await asyncio.sleep(0)
+        job = await client.handle(handle.id).not_sent()
+        with pytest.raises((SubmitUnknownError, JobFailedError)):
+            await service.clock.run(looking)
+        assert job == client.handle(handle.id).job
+
+
+# "Too many", said to a poll.
+
+
+async def test_too_many_polls_leave_all_polls_of_the_backend_waiting(tmp_path: Path) -> None:
+    """Those of another process too; submits go on."""
+    service = a_service(polls=[said(429, retry_after="50"), running(), running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as one, opened(service, journal=tmp_path / "jobs.db") as other:
+        first, second = await one.submit(REQUEST), await other.submit(REQUEST)
+        await service.clock.run(asyncio.gather(first.result(), second.result()))
+    first_poll, *later = service.poll_times
+    early = [time for time in later if time < first_poll + 50]
+    assert len(early) <= 1, "only what was on its way before the other process heard of the pause"
+    assert 2 == len(service.posts)
+
+
+async def test_a_storm_of_refusals_on_one_backend_slows_only_it() -> None:
+    """Another is submitted to meanwhile."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    backends = {name: BackendConfig(name=name, provider="studio", api_key=Secret(KEY)) for name in ("busy", "calm")}
+    async with opened(service, config=Config(backends=backends)) as client:
+        busy = asyncio.create_task(client.submit(REQUEST, backend="busy"))
+        await refused_once(service, client)
+        started = service.clock.elapsed
+        await client.submit(REQUEST, backend="calm")
+        assert started == service.clock.elapsed
+        await service.clock.run(busy)
+        assert service.clock.elapsed >= started + 60
+
+
+async def test_a_model_at_its_limit_does_not_hold_up_another() -> None:
+    """They wait in lines of their own."""
+    service = a_service(polls=[running()])
+    config = a_config(limits={"clip": Limits(concurrent=1)})
+    async with opened(service, config=config) as client:
+        await client.submit(REQUEST)
+        held = asyncio.create_task(client.submit(REQUEST))
+        assert "clip" == (await pending(client)).model
+        await client.submit(ImageRequest("a hat"))
+        held.cancel()
+    assert 2 == len(service.posts)
