@@ -115,7 +115,7 @@ _HOMES = {
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = sorted(_MODULES)  # noqa: PLE0605
 
 
