@@ -13,17 +13,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 import pytest
 
 from genbridge import BudgetError, ImageRequest, Model, Quote, ReferenceRule, Verdict, plugins
+from genbridge.batches import Entry
 from genbridge.catalogue import FIELDS, Choice, Domain, Range, Text
 from genbridge.cli import app
 from genbridge.cli.backends import Row
+from genbridge.cli.batch import Row as BatchRow
 from genbridge.cli.config import check_form
 from genbridge.cli.exits import MEANINGS
+from genbridge.cli.item import Item
 from genbridge.cli.models import model_form, price_words, words
+from genbridge.cli.money import Total
 from genbridge.cli.output import asset_form, error_form, money_form, problem_form, quoted_form, unrecorded_form
+from genbridge.cli.spend import Cap, Sum
 from genbridge.config import BackendConfig, Config
 from genbridge.errors import Problem
 from genbridge.types import Asset, Cost, Media
@@ -212,10 +218,16 @@ def forms() -> dict[str, dict[str, Any]]:
     request, cost = ImageRequest("a kite"), Cost(amount=1)
     model = plugins.installed.load("sseedance").provider.models[0]
     backend = Row(backend=BackendConfig(name="studio", provider="sseedance"))
+    asked = Entry(index=0, id="a", request=request, wish=None, backend="studio")
+    entry = BatchRow(item=Item(line=1, request=request), entry=asked)
     return {
         "JOB": unrecorded_form(request, backend=None, quote=Quote(amount=1), error=None),
         "ASSET": asset_form(Asset(url="https://cdn.example/1.png", media=Media.IMAGE)),
         "MONEY": money_form(cost) or {},
+        "ENTRY": entry.form(entry.part()),
+        "TOTAL": attrs.asdict(Total(backend="studio")),
+        "SPENT": Sum(provider="acme", unit="credits").form(),
+        "CAP": Cap(backend="studio", of="jobs in all", used=1, most=2).form(),
         "QUOTED": quoted_form(request, None, None, error=None),
         "MODEL": model_form(model, "studio"),
         "BACKEND": backend.form(None),

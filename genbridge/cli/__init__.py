@@ -9,6 +9,7 @@ import click
 
 from genbridge import __version__
 from genbridge.cli.backends import backends
+from genbridge.cli.batch import batch
 from genbridge.cli.config import config
 from genbridge.cli.console import abandon, complain, confess, remark, write_anything
 from genbridge.cli.exits import MEANINGS, Exit, exit_for
@@ -16,8 +17,10 @@ from genbridge.cli.generate import generate, quote
 from genbridge.cli.jobs import jobs
 from genbridge.cli.models import models
 from genbridge.cli.output import bug_form, error_form, interruption_form, print_json
+from genbridge.cli.reconcile import reconcile
 from genbridge.cli.sandbox import sandbox
 from genbridge.cli.session import Session, shared
+from genbridge.cli.spend import spend
 from genbridge.errors import GenbridgeError
 
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {int(code):<4} {meaning}" for code, meaning in MEANINGS.items())
@@ -55,8 +58,8 @@ def _break(session: Session, error: Exception) -> Exit:
     if session.json:
         print_json({"jobs": _under_way(session), "error": bug_form(error)})
     confess(error, details=session.verbosity > 0)
-    if session.under_way:
-        remark(_collect(session))
+    if session.again or session.under_way:
+        remark(f"continue with: {session.again}" if session.again else _collect(session))
     return Exit.FAILED
 
 
@@ -73,6 +76,8 @@ def _under_way(session: Session) -> list[dict[str, str]]:
 
 
 def _way_on(session: Session) -> str:
+    if session.again:
+        return f"interrupted; jobs that were accepted go on; continue with: {session.again}"
     if session.under_way:
         return f"interrupted; {_collect(session)}"
     if session.submitting:
@@ -96,7 +101,8 @@ def app() -> None:
     """
 
 
-for command in (generate, quote, models, backends, jobs, config, sandbox):
+jobs.add_command(reconcile)
+for command in (generate, batch, quote, spend, models, backends, jobs, config, sandbox):
     app.add_command(command)
 
 

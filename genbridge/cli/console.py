@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -51,6 +52,40 @@ def confess(error: BaseException, *, details: bool) -> None:
     summary = " ".join(str(error).split())
     where = "" if details else "; run it again with -v to see where"
     warn(f"{type(error).__name__}: {summary} (this is a bug in genbridge{where})", word="error", style="bold red")
+
+
+async def ask(question: str) -> str | None:
+    """Ask a question on stderr, and return the line that is answered on stdin, or `None` where there is none to come."""
+    stderr().print(Text(clean(question)), end=" ", soft_wrap=not is_dynamic(stderr()))
+    sys.stderr.flush()
+    try:
+        if can_ask():
+            await _typed(sys.stdin)
+    except asyncio.CancelledError:
+        remark("")
+        raise
+    line = sys.stdin.readline()
+    if not line:
+        remark("")
+    return line.strip() if line else None
+
+
+def can_ask() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+async def _typed(stream: TextIO) -> None:
+    """Wait for a line without holding up the loop, so that Ctrl-C ends the wait, and jobs are driven on during it."""
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        loop.add_reader(stream.fileno(), typed.set)
+    except (NotImplementedError, OSError):  # Windows, and what is a terminal by name only
+        return
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(stream.fileno())
 
 
 def stdout() -> Console:

@@ -44,7 +44,7 @@ MEANINGS = {
     Exit.TIMEOUT: "the wait ended; the job goes on",
     Exit.DOWNLOAD: "a file could not be saved; the job is done and can be collected again",
     Exit.BUDGET: "it would cost more than a cap allows; nothing was sent",
-    Exit.INTERRUPTED: "interrupted; a job that was accepted goes on",
+    Exit.INTERRUPTED: "interrupted, or not agreed to; a job that was accepted goes on",
     Exit.PIPE: "whoever read the output went away",
 }
 """What each code means, as `genbridge --help` prints it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,11 +86,17 @@ async def _stop(task: asyncio.Task[None]) -> None:
 
 
 async def follow_all(
-    session: Session, client: Client, handles: Iterable[Handle], shown: Board, *, directory: Path | None, timeout: float | None
+    session: Session,
+    client: Client,
+    handles: Iterable[Handle],
+    shown: Board,
+    *,
+    directory: Callable[[Job], Path | None],
+    timeout: float | None,
 ) -> list[Outcome]:
-    """Follow several jobs at once."""
+    """Follow several jobs at once; `directory` says where the files of each go, if anywhere."""
     lines = [(handle, shown.add(job_label(handle.job))) for handle in handles]
-    following = (follow(session, client, handle, line, directory=directory, timeout=timeout) for handle, line in lines)
+    following = (follow(session, client, handle, line, directory=directory(handle.job), timeout=timeout) for handle, line in lines)
     return list(await asyncio.gather(*following))
 
 
@@ -120,5 +126,5 @@ def _advice(session: Session, job: Job, error: GenbridgeError) -> str | None:
         case Exit.TIMEOUT | Exit.DOWNLOAD:
             return f"collect it with: {session.command('jobs', 'wait', job.id)}"
         case Exit.UNKNOWN:
-            return f"see what became of it with: {session.command('jobs', 'show', job.id)}"
+            return f"say what became of it with: {session.command('jobs', 'reconcile', job.id)}"
     return None

@@ -220,7 +220,8 @@ async def _carry_out_one(session: Session, client: Client, order: Order, line: L
     line.submitting()
     session.submitting += 1
     try:
-        handle = await client.submit(order.request, backend=order.wish, max_cost=terms.max_cost)
+        save_to = terms.directory if terms.wait else None
+        handle = await client.submit(order.request, backend=order.wish, max_cost=terms.max_cost, save_to=save_to, observe=line.hold)
     except GenbridgeError as error:
         session.submitting -= 1
         line.fail(getattr(error, "job", None), utc_now())

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from genbridge.cli.console import is_dynamic, remark, say, stdout
 from genbridge.cli.exits import Exit
 from genbridge.cli.follow import follow_all, report
-from genbridge.cli.generate import saves_files, timeout_option
+from genbridge.cli.generate import timeout_option
 from genbridge.cli.output import job_form, print_json
 from genbridge.cli.progress import board, job_label, utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
-from genbridge.cli.table import print_table
+from genbridge.cli.table import print_table, short, short_cost
 from genbridge.errors import JobError, JournalError
 from genbridge.types import Job, JobStatus
 
 if TYPE_CHECKING:
     from genbridge.client import Client, Handle
 
+T = TypeVar("T")
+
 _HEADER = ("ID", "AGE", "STATUS", "MODEL", "BACKEND", "COST", "PROMPT")
 _SHORT_ID = 8
 """How much of an id a terminal shows; the beginning of one is enough to name a job."""
-_PROMPT = 48
-"""How many characters of a prompt a table shows."""
 
 
 @click.group()
 @shared
 def jobs() -> None:
     """See, collect, cancel and resume jobs that are on record."""
+
+
+def _output_option(text: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    return click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help=text)
+
+
+def _nowhere(_job: Job) -> None:
+    """Save no files."""
 
 
 @jobs.command("list")
@@ -54,15 +63,21 @@ def list_jobs(session: Session, *, status: str | None, backend: str | None, limi
     if session.json:
         print_json({"jobs": [job_form(job) for job in found]})
     elif found:
-        length = _SHORT_ID if is_dynamic(stdout()) else None
-        print_table(_HEADER, [(job.id[:length], *_row(job)) for job in found], cut="PROMPT")
+        ids = brief([job.id for job in found]) if is_dynamic(stdout()) else [job.id for job in found]
+        print_table(_HEADER, [(job_id, *_row(job)) for job_id, job in zip(ids, found, strict=True)], cut="PROMPT")
     else:
         remark("no such job is on record" if status or backend else "no job is on record")
 
 
+def brief(ids: Sequence[str]) -> list[str]:
+    """Return the beginning of each id, or all of it where another begins the same, as those of several tries do."""
+    count = Counter(job_id[:_SHORT_ID] for job_id in ids)
+    return [job_id if count[job_id[:_SHORT_ID]] > 1 else job_id[:_SHORT_ID] for job_id in ids]
+
+
 def _row(job: Job) -> tuple[str, ...]:
-    cost = str(job.cost or job.quote).replace("about ", "~").replace("unknown cost", "?")
-    return (age(job.created_at, utc_now()), job.status, job.model, job.backend, cost, _short(job.request.prompt))
+    cost = short_cost(job.cost or job.quote)
+    return (age(job.created_at, utc_now()), job.status, job.model, job.backend, cost, short(job.request.prompt))
 
 
 def age(time: datetime, now: datetime) -> str:
@@ -76,12 +91,7 @@ def _when(time: datetime) -> str:
     return time.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _short(prompt: str) -> str:
-    text = " ".join(prompt.split())
-    return text if len(text) <= _PROMPT else text[: _PROMPT - 1] + "…"
-
-
-def _find(session: Session, client: Client, job_id: str) -> Handle:
+def find(session: Session, client: Client, job_id: str) -> Handle:
     """Return a job on record; the advice of the error, where there is none, reaches the record that was looked in."""
     try:
         return client.handle(job_id)
@@ -98,7 +108,7 @@ def show(session: Session, *, job_id: str) -> None:
     """Show everything that is on record of one job; asks no service."""
 
     async def work(client: Client) -> Job:
-        return _find(session, client, job_id).job
+        return find(session, client, job_id).job
 
     job = session.run(work)
     if session.json:
@@ -126,31 +136,43 @@ def _facts(job: Job) -> list[tuple[str, str]]:
         ("quote", str(job.quote)),
         ("cost", str(job.cost or "")),
         ("failure", job.failure.message if job.failure else ""),
+        ("files go to", str(job.save_to or "")),
         *((f"{asset.role} {asset.media}", asset.url) for asset in made),
     ]
 
 
 @jobs.command()
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-@saves_files
+@_output_option("The folder for the files, instead of the one that they were wanted in, or the current one; made if missing.")
+@click.option("--no-download", is_flag=True, help="Wait, but save no files.")
+@timeout_option
 @with_json
 @shared
 @pass_session
 @click.pass_context
 def wait(
-    context: click.Context, session: Session, *, job_ids: Sequence[str], output: Path, no_download: bool, timeout: float | None
+    context: click.Context,
+    session: Session,
+    *,
+    job_ids: Sequence[str],
+    output: Path | None,
+    no_download: bool,
+    timeout: float | None,
 ) -> None:
     """Wait for jobs, save their files, and print where they are."""
 
+    def directory(job: Job) -> Path | None:
+        return None if no_download else output or job.save_to or Path()
+
     async def work(client: Client) -> Exit:
-        handles = [_find(session, client, job_id) for job_id in job_ids]
-        return await _follow(session, client, handles, directory=None if no_download else output, timeout=timeout)
+        handles = [find(session, client, job_id) for job_id in job_ids]
+        return await _follow(session, client, handles, directory=directory, timeout=timeout)
 
     context.exit(session.run(work))
 
 
 async def _follow(
-    session: Session, client: Client, handles: Sequence[Handle], *, directory: Path | None, timeout: float | None
+    session: Session, client: Client, handles: Sequence[Handle], *, directory: Callable[[Job], Path | None], timeout: float | None
 ) -> Exit:
     unique = list({handle.id: handle for handle in handles}.values())
     with board(quiet=session.json) as shown:
@@ -169,10 +191,10 @@ def watch(context: click.Context, session: Session, *, job_ids: Sequence[str], t
     """Watch jobs to their end, or all that are unfinished; saves no files."""
 
     async def work(client: Client) -> Exit:
-        handles = [_find(session, client, job_id) for job_id in job_ids] if job_ids else await _unfinished(client)
+        handles = [find(session, client, job_id) for job_id in job_ids] if job_ids else await _unfinished(client)
         if not handles:
             remark("no unfinished job is on record")
-        return await _follow(session, client, handles, directory=None, timeout=timeout)
+        return await _follow(session, client, handles, directory=_nowhere, timeout=timeout)
 
     context.exit(session.run(work))
 
@@ -191,7 +213,7 @@ def cancel(session: Session, *, job_id: str) -> None:
     """Ask the service to stop a job, where it can."""
 
     async def work(client: Client) -> Job:
-        handle = _find(session, client, job_id)
+        handle = find(session, client, job_id)
         if not handle.job.status.terminal:
             await handle.cancel()
         return _stopped(handle.job)
@@ -211,19 +233,19 @@ def _stopped(job: Job) -> Job:
 
 
 @jobs.command()
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help="Save the files in this folder.")
+@_output_option("Save all files in this folder, instead of each where it was wanted.")
 @timeout_option
 @with_json
 @shared
 @pass_session
 @click.pass_context
 def resume(context: click.Context, session: Session, *, output: Path | None, timeout: float | None) -> None:
-    """Drive every unfinished job on record to its end."""
+    """Drive every unfinished job on record to its end, and save files that are not yet where they were wanted."""
 
     async def work(client: Client) -> Exit:
         handles = await client.resume(wait=False)
         if not handles:
-            remark("no unfinished job is on record")
-        return await _follow(session, client, handles, directory=output, timeout=timeout)
+            remark("no unfinished job is on record, and no file is to be saved")
+        return await _follow(session, client, handles, directory=lambda job: output or job.save_to, timeout=timeout)
 
     context.exit(session.run(work))

@@ -10,7 +10,10 @@ generate, jobs wait            `{"jobs": [JOB]}`, in the order asked for, whethe
 jobs watch, resume             the same
 jobs list                      `{"jobs": [JOB]}`, the newest first
 jobs show, cancel              `{"jobs": [JOB]}` with one
+jobs reconcile                 `{"jobs": [JOB]}`: those that were settled, then those that are in doubt still
 generate --dry-run, quote      `{"quotes": [QUOTED]}`
+batch                          `{"name", "manifest", "totals": [TOTAL], "entries": [ENTRY]}`
+spend                          `{"since", "spent": [SPENT], "totals": [SPENT], "caps": [CAP]}`
 models                         `{"models": [MODEL], "errors": [ERROR]}`
 backends                       `{"backends": [BACKEND]}`
 config check                   a CHECK
@@ -22,11 +25,22 @@ A JOB has
     `id` (null where no job came about), `backend`, `provider`, `provider_id`, `model`, `provider_model`, `media`, `prompt`,
     `status`, `created_at`, `submitted_at`, `finished_at`, `progress` (0 to 1), `quote` and `cost` (each a MONEY),
     `failure` (`{"message", "code"}`), `assets` (of `{"url", "media", "role", "width", "height", "duration", "expires_at"}`),
-    `paths` (the files that were saved now) and `error` (an ERROR).
+    `save_to` (the folder that its files are wanted in, until they are there), `paths` (the files that were saved now) and `error`
+    (an ERROR).
 A MONEY has
     `amount`, `unit`, `certainty` (`exact`, `estimated` or `unknown`) and `basis`.
 A QUOTED has
     `backend`, `media`, `model`, `prompt`, `quote` (a MONEY) and `error` (an ERROR).
+An ENTRY has
+    `line`, `id` (as the file has them), `job_id`, `backend`, `model`, `media`, `prompt`, `status`, `quote` and `cost` (each a
+    MONEY), `paths` and `error` (an ERROR). A line of a manifest is one too, with its paths relative to the folder.
+A TOTAL has
+    `backend`, `unit`, `amount`, `estimated` (whether any of it is), `jobs` and `unpriced` (how many have no known price).
+A SPENT has
+    `provider`, `unit`, `backend`, `model`, `day` (null where it is not sorted by that), `jobs`, `charged`, `estimated` (the part of
+    it that the service did not say), `reserved` and `unpriced`.
+A CAP has
+    `backend`, `of`, `used` and `most`.
 A MODEL has
     `id`, `provider_id`, `media`, `backend`, `title`, `aliases`, `unavailable` (why not, or null), `expected`, `live`,
     `capabilities` (what each field that can be set may be, in words), `references` (of `{"role", "kind", "least", "most"}`),
@@ -83,6 +97,7 @@ def job_form(job: Job, *, paths: Iterable[Path] = (), error: GenbridgeError | No
         "cost": money_form(job.cost),
         "failure": None if job.failure is None else {"message": job.failure.message, "code": job.failure.code},
         "assets": [asset_form(asset) for asset in (job.result.assets if job.result else ())],
+        "save_to": None if job.save_to is None else str(job.save_to),
         "paths": [str(path) for path in paths],
         "error": None if error is None else error_form(error),
     }
@@ -99,7 +114,7 @@ def unrecorded_form(request: Request, *, backend: str | None, quote: Quote | Non
         "error": None if error is None else error_form(error),
     }
     unknown = ("id", "provider", "provider_id", "provider_model", "status", "created_at", "submitted_at", "finished_at")
-    return {**dict.fromkeys([*unknown, "progress", "cost", "failure"]), **known, "assets": [], "paths": []}
+    return {**dict.fromkeys([*unknown, "progress", "cost", "failure", "save_to"]), **known, "assets": [], "paths": []}
 
 
 def asset_form(asset: Asset) -> dict[str, Any]:

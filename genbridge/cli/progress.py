@@ -76,8 +76,10 @@ class Line:
     until: datetime | None = None
     closed: bool = False
     """Whether nothing more will happen to it here."""
+    note: str | None = None
+    """What it waits for before it is sent."""
     downloads: dict[int, Progress] = attrs.field(factory=dict)
-    told: tuple[JobStatus, str | None] | None = None
+    told: tuple[JobStatus, str | None, str | None] | None = None
     """The state that was printed last, where each is printed once."""
 
     def attach(self, job: Job, expected: float | None = None) -> None:
@@ -87,7 +89,7 @@ class Line:
         self.since = job.submitted_at or job.created_at
         self.until = job.finished_at
         self.cost = _cost(job.status, job.cost, job.quote)
-        self.progress = job.progress
+        self.progress, self.note = job.progress, None
         self.changed(self)
 
     def submitting(self) -> None:
@@ -95,8 +97,15 @@ class Line:
         self.status = JobStatus.SUBMITTING
         self.changed(self)
 
+    def hold(self, snapshot: Snapshot) -> None:
+        """Show what a job waits for that is not accepted yet."""
+        if snapshot.status in {JobStatus.PENDING, JobStatus.SUBMITTING}:
+            self.status, self.note = snapshot.status, snapshot.note
+            self.changed(self)
+
     def observe(self, snapshot: Snapshot) -> None:
         """Show a newer observation."""
+        self.note = snapshot.note if snapshot.status is JobStatus.PENDING else None
         self.status = snapshot.status
         self.progress = snapshot.progress
         self.expected = snapshot.expected or self.expected
@@ -146,14 +155,16 @@ class PlainBoard:
         return Line(label=label, since=self.now(), changed=self._changed, cost=cost)
 
     def _changed(self, line: Line) -> None:
-        state = (line.status, line.job_id)
-        if line.status is JobStatus.PENDING or line.told == state:
+        state = (line.status, line.job_id, line.note)
+        if (line.status is JobStatus.PENDING and not line.note) or line.told == state:
             return
         line.told = state
         self.print(f"{line.label}: {self._words(line)}")
 
     def _words(self, line: Line) -> str:
         cost = f", {line.cost}" if line.cost and line.cost.amount is not None else ""
+        if line.note:
+            return line.note
         if line.status.terminal:
             return f"{line.status} after {clock(line.elapsed(self.now()))}{cost}"
         if line.job_id is None:
@@ -184,7 +195,8 @@ class LiveBoard:
     def __rich__(self) -> RenderableType:
         """Draw everything as it is now."""
         files = self._files()
-        return Group(self._jobs(), files) if files.row_count else self._jobs()
+        notes = [Text(clean(f"  {line.label}: {line.note}"), style="dim") for line in self.lines if line.note]
+        return Group(self._jobs(), *notes, *([files] if files.row_count else ()))
 
     def _jobs(self) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))

@@ -60,6 +60,8 @@ class Session:
     """The ids of jobs that were accepted and not collected yet, with what they are."""
     submitting: int = 0
     """How many submits have no answer yet."""
+    again: str | None = None
+    """The command line with which a run that was interrupted is continued, where there is one for all of its jobs."""
 
     def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """Do some work with a client, on a loop of its own."""

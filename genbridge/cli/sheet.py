@@ -42,10 +42,11 @@ class Sheet:
 def read(path: Path) -> Sheet:
     """Read a `.jsonl` or `.csv` file, or JSON lines from stdin for `-`.
 
-    Local references are relative to the file's folder. Raises `RequestError` for a file that cannot be read or asks for nothing.
+    Local references are relative to the file's folder, and made absolute, so that a request is the same from wherever it is read.
+    Raises `RequestError` for a file that cannot be read or asks for nothing.
     """
     parse = _table if _is_table(path) else _lines
-    found = _sheet(parse(_text(path)), Path() if path == STDIN else path.parent)
+    found = _sheet(parse(_text(path)), (Path() if path == STDIN else path.parent).absolute())
     if not found.items and not found.problems:
         raise RequestError(f"{name_of(path)} has no request; write one on each line")
     return found

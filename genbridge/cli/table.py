@@ -8,10 +8,24 @@ from rich.table import Table
 from rich.text import Text
 
 from genbridge.cli.console import clean, is_dynamic, say, stdout
+from genbridge.types import Cost
 
 _GAP = 2
 _LEAST = 9
 """The least width of a column that gives way."""
+_PROMPT = 48
+"""How many characters of a prompt a table shows."""
+
+
+def short(prompt: str) -> str:
+    """Return the beginning of a prompt, in one line."""
+    text = " ".join(prompt.split())
+    return text if len(text) <= _PROMPT else text[: _PROMPT - 1] + "…"
+
+
+def short_cost(cost: Cost | None) -> str:
+    """Return a cost for a cell; an estimate is marked."""
+    return "?" if cost is None else str(cost).replace("about ", "~").replace("unknown cost", "?")
 
 
 def print_table(

@@ -30,6 +30,7 @@ from genbridge.types import (
     Request,
     Result,
     Snapshot,
+    Spent,
 )
 
 NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
@@ -105,6 +106,10 @@ class FakeHandle:
         return self.job.id
 
     async def events(self) -> AsyncIterator[Snapshot]:
+        if self.job.status is JobStatus.UNKNOWN:
+            self._become(**self.client.settles.get(self.id, {}))
+            yield Snapshot(status=self.job.status)
+            return
         yield Snapshot(status=JobStatus.RUNNING, progress=0.5)
         await asyncio.Event().wait()
 
@@ -123,6 +128,20 @@ class FakeHandle:
             raise error(self.job)
         self.job = attrs.evolve(self.job, status=JobStatus.CANCELLED)
 
+    async def not_sent(self) -> Job:
+        if error := self.client.fails.get(f"not_sent {self.id}"):
+            raise error(self.job)
+        return self._become(status=JobStatus.FAILED, cost=Cost(amount=0))
+
+    async def adopt(self, provider_id: str) -> None:
+        if error := self.client.fails.get("adopt"):
+            raise error(provider_id)
+        self._become(status=JobStatus.QUEUED, provider_id=provider_id)
+
+    def _become(self, **changes: Any) -> Job:
+        self.job = self.client.record[self.id] = attrs.evolve(self.job, **changes)
+        return self.job
+
 
 @attrs.define
 class FakeClient:
@@ -136,6 +155,13 @@ class FakeClient:
     fails: dict[str, Callable[[Any], BaseException]] = attrs.field(factory=dict)
     asked: list[tuple[Any, ...]] = attrs.field(factory=list)
     handles: list[FakeHandle] = attrs.field(factory=list)
+    wanted: list[tuple[str | None, Path | str | None, bool]] = attrs.field(factory=list)
+    """The id, folder and repetition that each submit asked for."""
+    seen: Sequence[Snapshot] = ()
+    """What is seen of a job while it is submitted."""
+    settles: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    """What a job in doubt is found to be when its service is asked."""
+    bill: list[Spent] = attrs.field(factory=list)
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,9 +181,22 @@ class FakeClient:
         model = PAINTER if request.media is Media.IMAGE else FILMER
         return Quote(amount=self.amount, certainty=Certainty.EXACT, basis="5 credits per image", model=model.id)
 
-    async def submit(self, request: Request, *, backend: str | None = None, max_cost: float | None = None) -> FakeHandle:
+    async def submit(
+        self,
+        request: Request,
+        *,
+        backend: str | None = None,
+        max_cost: float | None = None,
+        id: str | None = None,  # noqa: A002 (as the real one calls it)
+        save_to: Path | str | None = None,
+        retry_failed: bool = False,
+        observe: Callable[[Snapshot], None] | None = None,
+    ) -> FakeHandle:
         self.asked.append(("submit", request, backend, max_cost))
-        job = make_job(request, id=f"job{len(self.record) + 1}", backend=backend or "studio")
+        self.wanted.append((id, save_to, retry_failed))
+        for snapshot in self.seen if observe else ():
+            observe(snapshot)
+        job = make_job(request, id=f"{id}.2" if id else f"job{len(self.record) + 1}", backend=backend or "studio")
         self.record[job.id] = job
         await asyncio.sleep(0)
         self._fail("submit", job)
@@ -191,6 +230,10 @@ class FakeClient:
         for job in reversed(self.record.values()):
             if not (unfinished and job.status.terminal):
                 yield job
+
+    async def spend(self, *, since: datetime | None = None) -> list[Spent]:
+        self.asked.append(("spend", since))
+        return [spent for spent in self.bill if since is None or spent.day >= since.date()]
 
     async def models(self, backend: str | None = None, *, live: bool = True) -> list[Model]:
         self.asked.append(("models", backend, live))

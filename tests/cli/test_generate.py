@@ -218,9 +218,10 @@ def test_a_submit_that_nobody_knows_of_is_not_taken_for_a_refusal(cli: Cli, clie
     run = cli("generate", "kite")
 
     assert 5 == run.exit_code
-    assert ["error: it may have been accepted", "see what became of it with: genbridge jobs show job1"] == run.stderr.splitlines()[
-        -2:
-    ]
+    assert [
+        "error: it may have been accepted",
+        "say what became of it with: genbridge jobs reconcile job1",
+    ] == run.stderr.splitlines()[-2:]
 
 
 def test_a_job_that_nobody_knows_of_is_in_the_json(cli: Cli, client: Any) -> None:

@@ -218,14 +218,21 @@ def test_watching_without_ids_watches_what_is_unfinished(cli: Cli, client: Any) 
     assert ["film", "lost"] == [job["id"] for job in document["jobs"]]
 
 
-@pytest.mark.parametrize("command", ["watch", "resume"])
-def test_nothing_to_do_is_said(cli: Cli, client: Any, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("watch", "no unfinished job is on record\n"),
+        ("resume", "no unfinished job is on record, and no file is to be saved\n"),
+        ("reconcile", "no job is in doubt\n"),
+    ],
+)
+def test_nothing_to_do_is_said(cli: Cli, client: Any, command: str, expected: str) -> None:
     """It is no error."""
     client.record.clear()
 
     run = cli("jobs", command)
 
-    assert (0, "", "no unfinished job is on record\n") == (run.exit_code, run.stdout, run.stderr)
+    assert (0, "", expected) == (run.exit_code, run.stdout, run.stderr)
 
 
 def test_resuming_drives_what_is_unfinished(cli: Cli, client: Any, tmp_path: Path) -> None:

@@ -1,0 +1,204 @@
+"""`genbridge spend`: what jobs have cost, and how much of the caps is left."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from genbridge.cli.console import remark, say
+from genbridge.cli.money import number
+from genbridge.cli.output import print_json, time_form
+from genbridge.cli.progress import utc_now
+from genbridge.cli.session import Session, pass_session, shared, with_json
+from genbridge.cli.table import print_table
+from genbridge.types import Spent
+
+if TYPE_CHECKING:
+    from genbridge.client import Client
+    from genbridge.config import BackendConfig, Config
+
+GROUPS = ("backend", "model", "day")
+_DAYS = re.compile(r"(\d{1,5})d", re.ASCII)
+_AMOUNTS = ("JOBS", "CHARGED", "ESTIMATED", "RESERVED", "UNPRICED")
+
+
+@attrs.frozen(kw_only=True)
+class Sum:
+    """What some jobs of one provider cost; a group that they are not sorted by is `None`."""
+
+    provider: str
+    unit: str
+    backend: str | None = None
+    model: str | None = None
+    day: date | None = None
+    jobs: int = 0
+    charged: float = 0.0
+    estimated: float = 0.0
+    reserved: float = 0.0
+    unpriced: int = 0
+
+    def plus(self, spent: Spent) -> Sum:
+        """Return it with more jobs."""
+        names = ("jobs", "charged", "estimated", "reserved", "unpriced")
+        return attrs.evolve(self, **{name: getattr(self, name) + getattr(spent, name) for name in names})
+
+    def form(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return attrs.asdict(self) | {"day": self.day.isoformat() if self.day else None}
+
+
+@attrs.frozen(kw_only=True)
+class Cap:
+    """How much of a cap of a backend is used; `of` says of what, and in which time."""
+
+    backend: str
+    of: str
+    used: float
+    most: float
+
+    def form(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return attrs.asdict(self)
+
+
+def read_since(text: str, now: datetime) -> datetime:
+    """Return the midnight (UTC) with which a date, or the last so many days (`7d`), begin; raises `ValueError` for neither."""
+    if days := _DAYS.fullmatch(text):
+        return _midnight(now.astimezone(UTC).date() - timedelta(days=max(int(days[1]), 1) - 1))
+    try:
+        return _midnight(date.fromisoformat(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a date such as 2026-08-31 nor a number of days such as 7d") from None
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(tzinfo=UTC))
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        return None if value is None else read_since(value, utc_now())
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command()
+@click.option(
+    "--by", "group", multiple=True, type=click.Choice(GROUPS), help="A row for each of these; else of all three. May be repeated."
+)
+@click.option(
+    "--since", callback=_since, metavar="DATE|DAYS", help="Only jobs since a date (UTC), or of the last days, such as 7d."
+)
+@click.option("-b", "--backend", metavar="BACKEND", help="Only jobs of a backend.")
+@with_json
+@shared
+@pass_session
+def spend(session: Session, *, group: Sequence[str], since: datetime | None, backend: str | None) -> None:
+    """Show what was spent, by backend, model and day, and how much of the caps is left; asks no service.
+
+    Credits of different providers are different things and are never added together.
+    """
+
+    async def work(client: Client) -> tuple[list[Spent], list[Cap]]:
+        wanted = [spent for spent in await client.spend(since=since) if backend in (None, spent.backend)]
+        return wanted, await caps(client, _wanted(client.config, backend), utc_now())
+
+    by = tuple(dict.fromkeys(group)) or GROUPS
+    spent, limits = session.run(work)
+    rows, totals = list(sums(spent, by)), list(sums(spent, ()))
+    if session.json:
+        print_json(_form(since, rows, totals, limits))
+        return
+    if rows:
+        _show(rows, totals, by)
+    else:
+        remark("no such job is on record" if since or backend else "no job is on record")
+    _show_caps(limits, apart=bool(rows))
+
+
+def _form(since: datetime | None, rows: Sequence[Sum], totals: Sequence[Sum], limits: Sequence[Cap]) -> dict[str, Any]:
+    return {
+        "since": time_form(since),
+        "spent": [row.form() for row in rows],
+        "totals": [total.form() for total in totals],
+        "caps": [cap.form() for cap in limits],
+    }
+
+
+def sums(spent: Iterable[Spent], by: Sequence[str]) -> Iterable[Sum]:
+    """Add up what was spent for each group, in their order; never over two providers or units."""
+    found: dict[tuple[Any, ...], Sum] = {}
+    for each in spent:
+        key = (*(getattr(each, name) for name in by), each.provider, each.unit)
+        start = Sum(provider=each.provider, unit=each.unit, **{name: getattr(each, name) for name in by})
+        found[key] = found.get(key, start).plus(each)
+    return [found[key] for key in sorted(found)]
+
+
+# Caps.
+
+
+def _wanted(config: Config, name: str | None) -> Sequence[BackendConfig]:
+    """Return the backends whose caps are of interest; one that is on record and not configured any more has none."""
+    return [backend for backend in config.backends.values() if name in (None, backend.name)]
+
+
+async def caps(client: Client, backends: Iterable[BackendConfig], now: datetime) -> list[Cap]:
+    """Return how much of each configured cap is used."""
+    today = _midnight(now.astimezone(UTC).date())
+    found: list[Cap] = []
+    for backend in backends:
+        budget = backend.budget
+        for of, most, used, since in (
+            ("credits today (UTC)", budget.per_day, _credits, today),
+            ("jobs today (UTC)", budget.jobs_per_day, _jobs, today),
+            ("credits in all", budget.total, _credits, None),
+            ("jobs in all", budget.jobs, _jobs, None),
+        ):
+            if most is not None:
+                found.append(Cap(backend=backend.name, of=of, used=await used(client, backend, since), most=most))
+    return found
+
+
+async def _credits(client: Client, backend: BackendConfig, since: datetime | None) -> float:
+    return sum(spent.charged + spent.reserved for spent in await client.spend(since=since) if spent.backend == backend.name)
+
+
+async def _jobs(client: Client, backend: BackendConfig, since: datetime | None) -> int:
+    """Return how many jobs count for a cap: all but those that have ended at no cost."""
+    count = 0
+    async for job in client.jobs(backend=backend.name):
+        if since is not None and job.created_at < since:
+            break
+        count += not (job.finished_at and job.cost and job.cost.amount == 0)
+    return count
+
+
+# For people.
+
+
+def _show(rows: Sequence[Sum], totals: Sequence[Sum], by: Sequence[str]) -> None:
+    names = by if "backend" in by else (*by, "provider")
+    cells = [(*(str(getattr(row, name)) for name in names), *_amounts(row)) for row in rows]
+    cells += [(f"total {total.provider}", *("" for _ in names[1:]), *_amounts(total)) for total in totals]
+    header = (*(name.upper() for name in names), *_AMOUNTS)
+    print_table(header, cells, cut="MODEL" if "model" in names[1:] else None, spare=("UNPRICED", "ESTIMATED"))
+
+
+def _amounts(row: Sum) -> tuple[str, ...]:
+    numbers = (number(each) if each else "-" for each in (row.estimated, row.reserved, row.unpriced))
+    return (str(row.jobs), f"{number(row.charged)} {row.unit}", *numbers)
+
+
+def _show_caps(limits: Sequence[Cap], *, apart: bool) -> None:
+    if not limits:
+        return
+    if apart:
+        say("")
+    cells = [(cap.backend, cap.of, *map(number, (cap.used, cap.most, max(cap.most - cap.used, 0)))) for cap in limits]
+    print_table(("BACKEND", "CAP ON", "USED", "MOST", "LEFT"), cells)
