@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from io import BufferedReader
 from itertools import count, takewhile
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 from genbridge.downloads.parts import disk_error, write_new
@@ -79,7 +78,7 @@ def _settle(part: Path, path: Path, document: Mapping[str, Any]) -> bool:
     """Put a part and its sidecar at a path; return whether they are there now."""
     if os.path.lexists(path):
         return _whole(path, document["job_id"], document["sha256"])
-    if not _claim(sidecar_of(path), document):
+    if not _claim(sidecar_of(path), document, part):
         return False
     if rename_free(part, path):
         _sync(path.parent)
@@ -91,10 +90,12 @@ def _settle(part: Path, path: Path, document: Mapping[str, Any]) -> bool:
     return False
 
 
-def _claim(path: Path, document: Mapping[str, Any]) -> bool:
-    """Write a sidecar, unless another file's is there."""
+def _claim(path: Path, document: Mapping[str, Any], part: Path) -> bool:
+    """Write the sidecar of a part, unless another file's is there."""
     # It comes before the file: a file with no sidecar could not be told from somebody else's after a crash.
-    temporary = path.with_name(f".{path.name}.{token_hex(4)}.part")
+    # Who holds the part holds this name too, and finds here what a process left that was killed at this point.
+    temporary = part.with_name(f"{part.name}.sidecar")
+    temporary.unlink(missing_ok=True)
     try:
         write_new(temporary, encode(document))
         if rename_free(temporary, path):

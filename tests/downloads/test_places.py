@@ -48,6 +48,14 @@ def test_a_placed_file_is_found_again(tmp_path: Path) -> None:
     assert {"x.png", "x.png.json"} == set(names(tmp_path))
 
 
+def test_half_a_sidecar_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
+    """Whoever takes the part up finds it under the part's own name, and nothing hidden is left."""
+    (tmp_path / ".part.sidecar").write_text('{"genbridge": ')
+    path = save(tmp_path)
+    assert path == find(tmp_path, "x", "job")
+    assert ["x.png", "x.png.json"] == names(tmp_path)
+
+
 def test_another_jobs_file_keeps_its_name(tmp_path: Path) -> None:
     """The second gets a number, and each job finds its own."""
     first, second, third = (save(tmp_path, job) for job in ("one", "two", "three"))
