@@ -700,3 +700,13 @@ async def test_what_was_spent_is_summed_by_day_backend_and_model(journal: Sqlite
     assert ("studio", "seedance-2.0", Media.VIDEO, "credits") == (studio.backend, studio.model, studio.media, studio.unit)
     assert (5, 140.0, 50.0, 100.0, 1) == (studio.jobs, studio.charged, studio.estimated, studio.reserved, studio.unpriced)
     assert [studio] == await journal.spent(NOON.timestamp())
+
+
+async def test_a_journal_that_could_not_be_opened_can_be_closed(tmp_path: Path) -> None:
+    """Nobody waits for a thread that is not there."""
+    journal = SqliteJournal(tmp_path)
+    with pytest.raises(JournalError, match="cannot be opened"):
+        await journal.open()
+    await journal.aclose()
+    with pytest.raises(JournalError, match="not open"):
+        await journal.get("job-1")

@@ -64,7 +64,11 @@ class Store:
         opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._serve, args=(opened,), name="genbridge-journal", daemon=True)
         self._thread.start()
-        await asyncio.wrap_future(opened)
+        try:
+            await asyncio.wrap_future(opened)
+        except JournalError:
+            self._thread = None
+            raise
 
     async def aclose(self) -> None:
         """Close the file, once what was asked is done."""
