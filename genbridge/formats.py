@@ -1,6 +1,9 @@
-"""What a file is, by its first bytes."""
+"""What a file is, by its first bytes, and whether it has an end, by the lengths that are in it."""
 
 from __future__ import annotations
+
+import os
+from typing import BinaryIO
 
 import attrs
 
@@ -153,3 +156,57 @@ def _what(head: bytes) -> str:
     if text.startswith((b"{", b"[", b"<")):
         return "text, such as an error message"
     return f"of no known format (it begins with {head[:8]!r})"
+
+
+# Whether it is all there.
+
+
+def ends_early(file: BinaryIO) -> bool:
+    """Whether a file says of itself that it goes on after its last byte.
+
+    A PNG is made of chunks, an MP4 of boxes and a WebP of one piece, each with its length; what else there is, and what cannot be
+    read, is believed to be whole. So is a WAV, into which many a program writes any length.
+    """
+    size = file.seek(0, os.SEEK_END)
+    head = _read(file, 0, 16)
+    if head[:8] == b"\x89PNG\r\n\x1a\n" and head[12:] == b"IHDR":
+        return _png_ends_early(file, size)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return int.from_bytes(head[4:8], "little") + 8 > size
+    return head[4:8] == b"ftyp" and _mp4_ends_early(file, size)
+
+
+_MOST_PIECES = 100_000
+"""How many pieces of a file are looked at: far more than a file of any use has."""
+
+
+def _read(file: BinaryIO, place: int, length: int) -> bytes:
+    file.seek(place)
+    return file.read(length)
+
+
+def _png_ends_early(file: BinaryIO, size: int) -> bool:
+    """Follow the chunks: each is its length, its kind, its bytes and a checksum; the last one is of the kind `IEND`."""
+    place = 8
+    for _ in range(_MOST_PIECES):
+        head = _read(file, place, 8)
+        if len(head) == 8 and not head[4:].isalpha():
+            return False
+        place += int.from_bytes(head[:4], "big") + 12
+        if place > size or head[4:] == b"IEND":
+            return place > size
+    return False
+
+
+def _mp4_ends_early(file: BinaryIO, size: int) -> bool:
+    """Follow the boxes: each is its length, its kind and its bytes; that of the last one may be left open."""
+    place = 0
+    for _ in range(_MOST_PIECES):
+        head = _read(file, place, 16)
+        length = int.from_bytes(head[8:16] if head[:4] == b"\0\0\0\1" else head[:4], "big")
+        if length < 8 or not head[4:8].isalnum():
+            return False
+        place += length
+        if place >= size:
+            return place > size
+    return False

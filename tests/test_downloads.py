@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver
 from aiohttp.test_utils import TestServer
 
-from genbridge import __version__
+from genbridge import __version__, draw_png
 from genbridge.downloads import DownloadPolicy, Progress, download, open_session
 from genbridge.errors import DownloadError
 from genbridge.types import Asset, AssetRole, Cost, ImageRequest, Media, Result, VideoRequest
@@ -542,6 +542,32 @@ async def test_a_stalled_file_counts_as_cut_and_is_resumed(tmp_path: Path, serve
     (path,) = await download(result(f"{origin}/x"), tmp_path, policy=DownloadPolicy(stall=0.1), sleep=Naps())
     over.set()
     assert (PNG, ["bytes=1000-"]) == (path.read_bytes(), shelf.asked_from)
+
+
+@pytest.mark.parametrize("length", [True, False])
+async def test_a_file_that_stops_in_the_middle_of_itself_is_fetched_again(
+    tmp_path: Path, serve: Callable[..., Awaitable[str]], *, length: bool
+) -> None:
+    """A server, or something in between, that says nothing of the length, or a wrong one, cannot pass half a file for a whole."""
+    picture = draw_png("a fox", 64, 64)
+    shelf, whole = Shelf(content=picture[: len(picture) // 2], length=length), Shelf(content=picture)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await (whole if shelf.seen else shelf).answer(request)
+
+    origin = await serve(x=handle)
+    (path,) = await download(result(f"{origin}/x"), tmp_path, sleep=Naps())
+    assert (picture, [None]) == (path.read_bytes(), whole.asked_from)
+
+
+async def test_a_file_that_always_stops_in_the_middle_of_itself_is_not_kept(
+    tmp_path: Path, serve: Callable[..., Awaitable[str]]
+) -> None:
+    """Nobody could see it, and the link may have another one later."""
+    origin = await serve(x=Shelf(content=draw_png("a fox", 64, 64)[:300]).answer)
+    error = await refusal(result(f"{origin}/x"), tmp_path)
+    assert "the file stops in the middle of itself, after 300 bytes, at try 5 in a row" in str(error)
+    assert [] == names(tmp_path)
 
 
 async def test_tries_in_a_row_that_bring_nothing_new_end_the_download(tmp_path: Path, serve: Callable[..., Awaitable[str]]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genbridge.formats import HEAD, SUFFIXES, check_format, content_type, recognise, suffix_of
+from genbridge import draw_png, draw_video
+from genbridge.formats import HEAD, SUFFIXES, check_format, content_type, ends_early, recognise, suffix_of
 from genbridge.types import Media
 
 HEADS = {
@@ -121,3 +124,52 @@ def test_every_format_has_a_content_type_of_its_medium(suffix: str, media: Media
 def test_a_container_has_the_content_type_of_what_it_holds(head: bytes, media: Media, expected: str) -> None:
     """An MP4 may be a sound track."""
     assert expected == content_type(head, media)
+
+
+# Whether a file is all there.
+
+PNG = draw_png("a fox", 16, 16)
+MP4 = draw_video("a fox", 32, 32, 0.2)
+WEBP = b"RIFF" + (4 + 40).to_bytes(4, "little") + b"WEBPVP8 " + bytes(36)
+
+
+@pytest.mark.parametrize("body", [PNG, MP4, WEBP, PNG + b"a remark behind the picture"])
+def test_a_file_that_is_all_there_does_not_end_early(body: bytes) -> None:
+    """Whatever stands behind its end."""
+    assert not ends_early(BytesIO(body))
+
+
+@pytest.mark.parametrize("body", [PNG, WEBP])
+def test_a_picture_ends_early_wherever_it_is_cut(body: bytes) -> None:
+    """From where its kind is known."""
+    assert {True} == {ends_early(BytesIO(body[:size])) for size in range(16, len(body))}
+
+
+def test_a_video_ends_early_where_a_box_is_cut() -> None:
+    """A cut between two boxes cannot be told from the end."""
+    early = [size for size in range(16, len(MP4)) if ends_early(BytesIO(MP4[:size]))]
+    assert len(early) > 0.99 * (len(MP4) - 16)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"RIFF\xff\xff\xff\xffWAVEfmt ",
+        b"\xff\xd8\xff\xe0\x00\x10JFIF\x00",
+        b"\x89PNG\r\n\x1a\n" + bytes(64),
+        PNG[:33] + bytes(64),
+        MP4[:32] + bytes(64),
+        PNG[:33] + b"\0\0\0\0tEXt\0\0\0\0" * 100_001,
+        MP4[:4] + b"ftyp" + b"\0\0\0\x08free" * 100_010,
+    ],
+)
+def test_what_cannot_be_read_to_its_end_is_believed(body: bytes) -> None:
+    """A format without lengths, nonsense in the place of one, and far too many pieces."""
+    assert not ends_early(BytesIO(body))
+
+
+@given(st.sampled_from([PNG[:33], MP4[:16], WEBP[:8], b""]), st.binary(max_size=300))
+def test_any_bytes_end_early_or_do_not(head: bytes, rest: bytes) -> None:
+    """Nothing raises."""
+    assert ends_early(BytesIO(head + rest)) in {True, False}

@@ -184,6 +184,7 @@ class _Delivery:
             if not self.part.complete:
                 await self._fetch()
             self._check_whole()
+            await self._check_end()
         except _CutError as cut:
             return cut
         return None
@@ -217,7 +218,7 @@ class _Delivery:
         """Ask for the file, or what is missing of it, and follow redirects."""
         previous, url = None, read_link(self.asset.url)
         for _ in range(_MOST_REDIRECTS + 1):
-            check_link(url, previous=previous, allow_private=self.desk.policy.allow_private)
+            check_link(url, previous=previous, allow_private=self.desk.policy.allow_private, local=self.desk.policy.local)
             response = await self._ask(url)
             if response.status not in _REDIRECTS:
                 return response
@@ -297,6 +298,13 @@ class _Delivery:
             raise _CutError(f"the connection was cut after {self.part.size} bytes")
         self._check_format()
         self._report()
+
+    async def _check_end(self) -> None:
+        """Raise when the file goes on by its own account: a server that gives no length, or a wrong one, has cut it."""
+        if await asyncio.to_thread(self.part.ends_early):
+            reached = self.part.size
+            self.part.restart()
+            raise _CutError(f"the file stops in the middle of itself, after {reached} bytes")
 
     def _check_size(self, size: int) -> None:
         most = self.desk.policy.max_bytes

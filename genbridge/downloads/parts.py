@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 
 from genbridge.errors import DownloadError
-from genbridge.formats import HEAD
+from genbridge.formats import HEAD, ends_early
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE = 0o644
@@ -99,10 +99,19 @@ class Part:
             for block in blocks:
                 self._append(block)
 
+    def ends_early(self) -> bool:
+        """Whether what has arrived says of itself that there is more."""
+        with self._work():
+            early = ends_early(self._file)
+            self._file.seek(0, os.SEEK_END)
+        return early
+
     def finish(self, publish: Callable[[], Path]) -> Path:
         """Wait until the bytes are on the disk, and give the file its own name by `publish`; return that."""
         with self._work():
             os.fsync(self._file.fileno())
+            if not _same(self.path, self._file):
+                raise DownloadError(f"{str(self.path.parent)!r} was moved or replaced while it was written; run it again")
             path = publish()
             self._record.unlink(missing_ok=True)
             self.keep = False
