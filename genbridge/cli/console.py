@@ -65,7 +65,7 @@ async def ask(question: str) -> str | None:
         remark("")
         raise
     line = sys.stdin.readline()
-    if not line:
+    if not (line and can_ask()):  # nobody ended the line by typing
         remark("")
     return line.strip() if line else None
 

@@ -20,7 +20,8 @@ from genbridge.cli.output import error_form, job_form, print_json
 from genbridge.cli.progress import job_label, utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
-from genbridge.errors import GenbridgeError, JobError
+from genbridge.errors import GenbridgeError, JobError, PluginError, SubmitUnknownError
+from genbridge.plugins import installed
 from genbridge.types import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Settling:
         except GenbridgeError as error:
             self.error = error
             complain(error)
+            if isinstance(error, SubmitUnknownError):
+                self.touched[error.job.id] = error.job
 
 
 @click.command()
@@ -185,8 +188,8 @@ async def _answer() -> str:
 
 def _show(settling: Settling, job: Job, number: int, count: int) -> None:
     say("")
-    facts = [(f"{number} of {count}", f"{job_label(job)}, job {job.id}"), *facts_of(job, utc_now()), ("look", _hint(settling, job))]
-    print_table(None, facts)
+    title = (f"{number} of {count}", f"{job_label(job)}, job {job.id}")
+    print_table(None, [title, *facts_of(job, utc_now()), ("asked", _asked(job)), ("look", _hint(settling, job))])
 
 
 def facts_of(job: Job, now: datetime) -> list[tuple[str, str]]:
@@ -201,10 +204,21 @@ def facts_of(job: Job, now: datetime) -> list[tuple[str, str]]:
     ]
 
 
+def _asked(job: Job) -> str:
+    """Return what the service itself had to say."""
+    try:
+        can_be_asked = installed.load(job.provider).supports("recover")
+    except PluginError as error:
+        return str(error)
+    if can_be_asked:
+        return f"{job.provider} could not tell yet; skip it, and run this again in a few minutes"
+    return f"{job.provider} has no way to be asked"
+
+
 def _hint(settling: Settling, job: Job) -> str:
     """Return where to look for a job, and what to look for."""
     backend = settling.client.config.backends.get(job.backend)
-    where = f" (your account is where {backend.key_url} is)" if backend and backend.key_url else ""
+    where = f" (that of {backend.key_url})" if backend and backend.key_url else ""
     cost = "" if job.quote.amount is None else f", or for a balance that is lower by {job.quote.amount:g} {job.quote.unit}"
     return f"in the list of your jobs on {job.provider}'s own site{where}, for this prompt and model at this time{cost}"
 
@@ -215,7 +229,8 @@ def _end(settling: Settling, left: Sequence[Job]) -> Exit:
         jobs = [*settling.touched.values(), *left]
         document = {"jobs": [job_form(job) for job in jobs]}
         print_json(document | ({} if settling.error is None else {"error": error_form(settling.error)}))
-    if left:
-        remark(f"{len(left)} in doubt still; they keep what they reserve")
+    doubtful = [job for job in (*settling.touched.values(), *left) if job.status is JobStatus.UNKNOWN]
+    if doubtful:
+        remark(f"{len(doubtful)} in doubt still; what they may cost stays reserved")
     codes = [exit_for(settling.error)] if settling.error else []
-    return max([*codes, Exit.UNKNOWN if left else Exit.OK])
+    return max([*codes, Exit.UNKNOWN if doubtful else Exit.OK])

@@ -77,6 +77,8 @@ class Part:
 
     def ending(self) -> str:
         """Return how it ended, in words."""
+        if not self.status.terminal:
+            return f"{self.status}; it may have been accepted"
         took = f" after {clock((self.until - self.since).total_seconds())}" if self.until and self.since else ""
         cost = self.cost or (self.quote if self.status is JobStatus.SUCCEEDED else None)
         return f"{self.status}{took}" + (f", {cost}" if cost and cost.amount is not None else "")
