@@ -7,7 +7,8 @@ A round is one batch on a journal of its own, at an account of its own at a serv
 batch and collects it; SIGKILL hits it at one point, a new child goes on with what is on record, which may be killed too, and the
 last one ends by itself. The points are taken in turn until a child ends without having come to the next: each resumption of each of
 its tasks (each await point), each statement on its journal, before and after, and each write of a POST, before it, in the middle of
-it and after it. What is left of the number of kills falls at random moments, on larger batches.
+it and after it. With a service that can be asked, some POSTs arrive only long after their sender is dead. What is left of the
+number of kills falls at random moments, on larger batches.
 
 After every kill and at the end of a round, what the service accepted is compared with what is on record:
 
@@ -40,6 +41,7 @@ from typing import Any
 import attrs
 from crash_audit import Audit, audited
 from crash_child import AWAIT, STATEMENT, WRITE, Batch, FastClock, Fuse, begin, given
+from crash_late import held_back
 from service import Service, Stand
 
 from genbridge.config import BackendConfig, Secret
@@ -68,6 +70,8 @@ class Plan:
     seed: int
     strides: dict[str, int]
     firsts: dict[str, int]
+    late: Sequence[float]
+    """By how many seconds POSTs are late: less than what a look-up's "no such job" is believed after."""
 
 
 @attrs.define(kw_only=True)
@@ -110,6 +114,9 @@ class Lane:
         started = time.monotonic()
         for sort in (AWAIT, STATEMENT, WRITE):
             self._sweep(sort)
+        if self.plan.provider in RECOVERABLE:
+            for seconds in self.plan.late:
+                self._late(seconds)
         while self.counts.killed < self.plan.kills or self.counts.kills[TIME] < self.plan.kills // 5:
             self._at_random()
         self.counts.seconds = time.monotonic() - started
@@ -127,6 +134,13 @@ class Lane:
                 return
             self.counts.points[sort] = number
 
+    def _late(self, seconds: float) -> None:
+        """Kill a child that has written its POST, which arrives some of the service's seconds later."""
+        stand = self._stand()
+        log = self._folder / "late.txt"
+        with held_back(stand.base_url, seconds / PACES[self.plan.provider], log=log) as base_url:
+            self._round([Fuse(WRITE, 3)], jobs=1, abreast=1, stand=attrs.evolve(stand, base_url=base_url))
+
     def _at_random(self) -> None:
         jobs, abreast = self._random.choice([(4, 1), (6, 1), (6, 3)])
         if (jobs, abreast) not in self._lengths:
@@ -137,10 +151,10 @@ class Lane:
         fuses = [Fuse(TIME, round(self._random.uniform(0, longest) * _MICRO)) for _ in range(self._random.choice([1, 2, 4]))]
         self._round(fuses, jobs=jobs, abreast=abreast)
 
-    def _round(self, fuses: Sequence[Fuse], *, jobs: int, abreast: int) -> bool:
+    def _round(self, fuses: Sequence[Fuse], *, jobs: int, abreast: int, stand: Stand | None = None) -> bool:
         """Run one batch with some kills in a row; return whether the first of them hit."""
         self.counts.rounds += 1
-        stand = self._stand()
+        stand = stand or self._stand()
         folder = self._folder / f"{self.counts.rounds:04d}"
         folder.mkdir()
         batch = self._batch(stand, folder, jobs=jobs, abreast=abreast)
@@ -244,7 +258,8 @@ def plans(arguments: argparse.Namespace) -> Iterator[Plan]:
             strides = {AWAIT: 23, STATEMENT: 79, WRITE: 2}
         firsts = {AWAIT: 1, STATEMENT: 1 + place, WRITE: 1}
         kills = -(-arguments.kills // len(names))
-        yield Plan(provider=name, kills=kills, seed=arguments.seed, strides=strides, firsts=firsts)
+        late = (60.0,) if arguments.quick else (1.0, 20.0, 60.0, 100.0)
+        yield Plan(provider=name, kills=kills, seed=arguments.seed, strides=strides, firsts=firsts, late=late)
 
 
 def table(lanes: Sequence[Counts]) -> str:
