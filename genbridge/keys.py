@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import AnyStr, NoReturn
 
 import attrs
 
@@ -13,20 +13,34 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_BYTES = 65536
 _TYPICAL = 20
 """Characters that a key has at least."""
+_LEAST_STRUCK = 8
+"""Characters below which a key is too short to be looked for: it may be a word."""
+_STRUCK_OUT = "***"
 
 
 class Secret:
     """An API key: it can be compared and revealed, but is never shown and cannot be pickled."""
 
     # Not an attrs class: `attrs.asdict` of a configuration would take it apart.
-    __slots__ = ("_value",)
+    __slots__ = ("_pattern", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        self._pattern: str | None = None
 
     def reveal(self) -> str:
         """Return the key itself, to be sent and not to be kept."""
         return self._value
+
+    def struck_from(self, text: AnyStr) -> AnyStr:
+        """Return a text without the key, as it is or as JSON or a URL may write it; a very short key is not looked for."""
+        if len(self._value) < _LEAST_STRUCK:
+            return text
+        if self._pattern is None:
+            self._pattern = "".join(map(_forms, self._value))
+        if isinstance(text, str):
+            return re.sub(self._pattern, _STRUCK_OUT, text)
+        return re.sub(self._pattern.encode(), _STRUCK_OUT.encode(), text)
 
     def __repr__(self) -> str:
         return "Secret('***')"
@@ -48,6 +62,17 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an API key cannot be pickled; load the configuration anew in the other process")
+
+
+def _forms(character: str) -> str:
+    """Return a pattern for a character as it is, behind a backslash, or by its number, as JSON and URLs write some or all.
+
+    JSON that quotes JSON has more than one backslash.
+    """
+    plain, number = re.escape(character), f"{ord(character):02x}"
+    digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in number)
+    behind = "" if character.isalnum() else rf"|\\+{plain}"
+    return rf"(?:{plain}{behind}|\\+u00{digits}|%{digits})"
 
 
 @attrs.frozen(kw_only=True)

@@ -7,6 +7,7 @@ logged, or chained to an error.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -23,6 +24,7 @@ from yarl import URL
 from genbridge import __version__
 from genbridge.addresses import is_loopback
 from genbridge.errors import PluginError, TransportError
+from genbridge.keys import Secret
 from genbridge.types import Verdict
 from genbridge.wire import Call, Reply
 
@@ -46,10 +48,11 @@ _OUR_HEADERS = {"user-agent": f"genbridge/{__version__}", "accept": "application
 
 @attrs.frozen(kw_only=True)
 class Origin:
-    """Where a backend's calls go, and the header that pays for them."""
+    """Where a backend's calls go, and the header that pays for them; `secret` is the key in it, which no message repeats."""
 
     base_url: str
     headers: dict[str, str] = attrs.field(factory=dict, repr=False)
+    secret: Secret | None = None
 
     def resolve(self, url: str) -> str:
         """Return the absolute URL of a call."""
@@ -94,13 +97,13 @@ class Transport:
             _log.debug("%s: %s", where, outcome)
             raise outcome
         _log.debug("%s: HTTP %d in %.0f ms", where, outcome.status, (time.perf_counter() - started) * 1000)
-        _check_redirect(outcome, where)
+        _check_redirect(outcome, where, origin.secret)
         return outcome
 
     async def _attempt(self, call: Call, url: URL, origin: Origin, body: bytes | None) -> Reply | TransportError:
         """Make the call, and return rather than raise what went wrong, so that no aiohttp error is chained to it.
 
-        The key is in this frame alone, which is no part of any traceback.
+        The key is below this frame alone, in ones that are no part of any traceback.
         """
         trace = _Trace(has_body=body is not None)
         repeats = call.method in _REPEATS_BY_NATURE
@@ -117,8 +120,12 @@ class Transport:
             ) as response:
                 reply_body = await _read(response)
                 return Reply(status=response.status, headers=dict(response.headers), body=reply_body, received=time.time())
+        except asyncio.CancelledError as stop:
+            stopped = stop.args
         except Exception as error:  # noqa: BLE001 (whatever it is, the trace tells whether anything was sent)
             return _failure(error, trace, url, seconds)
+        # Anew, as the traceback of the other leads through frames of aiohttp's that have the key.
+        raise asyncio.CancelledError(*stopped)
 
     def _session(self, *, fresh: bool) -> aiohttp.ClientSession:
         """Return the session for paid calls (`fresh`) or for all others.
@@ -177,7 +184,7 @@ def _parsed(text: str, params: Mapping[str, str], *, exact: bool) -> URL | None:
         url = URL(text, encoded=exact and text.isascii() and text.isprintable() and " " not in text)
         url = url.update_query(dict(params)) if params else url
         usable = url.raw_host and url.port != 0
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError):  # the last is yarl's own, of https://[::1]@
         return None
     return url if usable else None
 
@@ -258,10 +265,11 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(chunks)
 
 
-def _check_redirect(reply: Reply, where: str) -> None:
+def _check_redirect(reply: Reply, where: str, secret: Secret | None) -> None:
     if 300 <= reply.status < 400:
+        target = _target(reply) if secret is None else secret.struck_from(_target(reply))
         raise TransportError(
-            f"{where} is redirected to {_target(reply)} (HTTP {reply.status}), which is not followed; set the backend's base_url "
+            f"{where} is redirected to {target} (HTTP {reply.status}), which is not followed; set the backend's base_url "
             "to the service's own address",
             verdict=Verdict.UNKNOWN,
         )
@@ -270,7 +278,7 @@ def _check_redirect(reply: Reply, where: str) -> None:
 def _target(reply: Reply) -> str:
     try:
         return _without_query(URL(reply.headers.get("location") or "elsewhere"))
-    except ValueError:
+    except (ValueError, IndexError):
         return "elsewhere"
 
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import TracebackException
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -588,6 +589,36 @@ async def test_the_key_is_in_no_error() -> None:
         error = await failure(account, clock)
         causes = [error, error.__cause__, error.__context__]
         assert not any(f"Bearer {KEY}" in repr((each, vars(each))) for each in causes if each is not None)
+
+
+async def test_the_key_is_no_variable_of_a_frame_that_an_error_comes_from() -> None:
+    """There are tools that show those of a traceback."""
+    for answer in (LOST, UNSENT, RuntimeError("no")):
+        account, _, clock = an_account(answer)
+        with pytest.raises((GenbridgeError, RuntimeError)) as caught:
+            await clock.run(account.submit(JOB, JOB.request))
+        told = "".join(TracebackException.from_exception(caught.value, capture_locals=True).format())
+        assert (True, False) == ("paid = " in told, KEY in told)
+
+
+@pytest.mark.parametrize("written", [KEY, KEY.replace("-", "\\u002d"), KEY.replace("-", "%2D")])
+async def test_a_service_that_repeats_the_key_is_not_quoted_on_it(written: str) -> None:
+    """However it writes it, in the body and in the headers."""
+    body = f'{{"error": "credits", "id": "{written}"}}'.encode()
+    account, *_ = an_account(Reply(status=200, body=body, headers={"x-odd": f"Bearer {written}"}))
+    seen: list[Reply] = []
+    account.plugin = plugin_of("acme", _watched(seen))
+    await account.poll(attrs.evolve(JOB, provider_id="p1"))
+    assert ("***", "Bearer ***") == (seen[0].json()["id"], seen[0].headers["x-odd"])
+
+
+def _watched(seen: list[Reply]) -> SimpleNamespace:
+    def read(reply: Reply) -> Snapshot:
+        seen.append(reply)
+        return Snapshot(status=JobStatus.RUNNING)
+
+    hooks = {"describe": lambda: PROVIDER, "submit": submit, "poll": lambda job: Call.get("/jobs/1"), "normalize": read}
+    return SimpleNamespace(__name__="acme-plugin", **{name: hookimpl(function) for name, function in hooks.items()})
 
 
 # Plans.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from pathlib import Path
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from genbridge.config import BackendConfig
 from genbridge.keys import Key, Secret, from_file, from_text, from_variable
@@ -116,3 +119,34 @@ def test_a_key_that_no_header_can_carry_is_a_mistake(text: str) -> None:
     """The key is not repeated in the message about it."""
     key = from_text(text)
     assert (None, True, False) == (key.secret, "copy it again" in str(key.problem), "1234" in repr(key))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "sk-0123/45+6=ab",
+        "sk-0123\\/45+6=ab",
+        "sk-0123%2F45%2b6%3Dab",
+        "sk-0123/45\\u002B6\\u003dab",
+        "\\u0073k-0123/45+6=ab",
+        "sk-0123\\\\\\/45\\\\u002b6=ab",
+    ],
+)
+def test_a_key_is_struck_from_a_text_however_it_is_written(written: str) -> None:
+    """As it is, as JSON has it, also JSON in JSON, and as a URL has it."""
+    secret = Secret("sk-0123/45+6=ab")
+    assert "no, *** and *** are odd" == secret.struck_from(f"no, {written} and {written} are odd")
+    assert b"no, *** is odd" == secret.struck_from(f"no, {written} is odd".encode())
+
+
+@given(st.text("".join(map(chr, range(33, 127))), min_size=8), st.text())
+def test_any_key_is_struck_from_any_text(key: str, around: str) -> None:
+    """Whatever JSON has to escape in it."""
+    secret = Secret(key)
+    assert key not in secret.struck_from(f"{around}{key}{around}").replace("***", "")
+    assert "***" == json.loads(secret.struck_from(json.dumps([around, key])))[1]
+
+
+def test_a_key_that_may_be_a_word_is_not_looked_for() -> None:
+    """Otherwise every text with that word would be spoilt."""
+    assert "a test" == Secret("test").struck_from("a test")

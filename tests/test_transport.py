@@ -12,6 +12,7 @@ import pickle
 import socket
 import ssl
 import sys
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from traceback import walk_tb
@@ -28,6 +29,7 @@ from yarl import URL
 
 from genbridge import Call, PluginError, Reply, TransportError, Verdict
 from genbridge import transport as module
+from genbridge.keys import Secret
 from genbridge.transport import Origin, Transport
 
 KEY = "sk-0123456789-do-not-tell"
@@ -166,7 +168,7 @@ async def transport() -> AsyncIterator[Transport]:
 
 def origin_of(base_url: str) -> Origin:
     """Return an origin with the key."""
-    return Origin(base_url=base_url, headers=dict(HEADERS))
+    return Origin(base_url=base_url, headers=dict(HEADERS), secret=Secret(KEY))
 
 
 def a_post(url: str = "/jobs", *, timeout: float = 0.3) -> Call:
@@ -275,6 +277,7 @@ async def test_nothing_is_sent_in_the_clear_to_another_machine(transport: Transp
         ("https://me:secret@api.example:x/", "api.example:x/"),
         ("https:///jobs", "https:///jobs"),
         ("https://api.example\\@evil.example/", "evil.example/"),
+        ("https://[::1]@", ""),
     ],
 )
 async def test_an_address_that_cannot_be_used_is_an_error_before_anything_is_sent(
@@ -396,12 +399,15 @@ async def test_a_redirect_is_not_followed(transport: Transport, status: int) -> 
     [
         ("", "elsewhere"),
         ("location: https://[::1\r\n", "elsewhere"),
+        ("location: https://[::1]@\r\n", "elsewhere"),
+        (f"location: /login/{KEY}\r\n", "/login/***"),
+        (f"location: https://{KEY}.example/a/{KEY}?{KEY}\r\n", "https://***.example/a/***"),
         ("location: /login?next=x#y\r\n", "/login"),
         ("location: https://me:secret@evil.example/x\r\n", "https://evil.example/x"),
     ],
 )
 async def test_a_redirect_that_leads_anywhere_is_told_without_its_secrets(transport: Transport, location: str, shown: str) -> None:
-    """To nowhere, to nonsense, to a path and to a place with a password."""
+    """To nowhere, to nonsense, to a path and to a place with a password, or with the key."""
     async with Peer(says(f"HTTP/1.1 302 Found\r\n{location}content-length: 0\r\n\r\n".encode())).serving() as peer:
         error = await failed(transport, a_post(), peer.url)
     assert f"is redirected to {shown} (HTTP 302)" in error.message
@@ -726,6 +732,28 @@ async def test_no_failure_tells_the_key(transport: Transport, everything_logged:
             everything_logged.clear()
             error = await failed(transport, call, peer.url)
             assert_nothing_leaks(error, everything_logged)
+
+
+@pytest.mark.parametrize("answer", [stalls, stalls_in_the_middle, drips])
+async def test_a_call_that_is_given_up_tells_no_key(transport: Transport, answer: Answer) -> None:
+    """Nor do the variables along its traceback, which some tools show: aiohttp's frames have the headers."""
+    with pytest.raises(TimeoutError) as caught:
+        async with Peer(answer).serving() as peer, asyncio.timeout(0.2):
+            await transport.send(a_post(timeout=30), origin_of(peer.url))
+    frames = [frame for error in chain(caught.value) for frame, _ in walk_tb(error.__traceback__)]
+    others = [frame for frame in frames if frame.f_code.co_filename != __file__]
+    assert "_attempt" in {frame.f_code.co_name for frame in others}
+    assert [] == [frame.f_code.co_qualname for frame in others if KEY in repr(frame.f_locals)]
+
+
+async def test_a_small_answer_that_swells_is_given_up(transport: Transport) -> None:
+    """Compressed nothings count by what they become."""
+    squeeze = zlib.compressobj(wbits=31)
+    bomb = b"".join(squeeze.compress(bytes(1 << 20)) for _ in range(64)) + squeeze.flush()
+    head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(bomb)}\r\n\r\n".encode()
+    async with Peer(says(head + bomb)).serving() as peer:
+        error = await failed(transport, a_post(timeout=30), peer.url)
+    assert "longer than 32 MB" in error.message
 
 
 @pytest.mark.parametrize("raised", [raised for raised, *_ in RAISED], ids=lambda value: type(value).__name__)
