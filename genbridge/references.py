@@ -95,7 +95,8 @@ def _host(url: str) -> str | None:
         usable = parts.port != 0
     except ValueError:
         return None
-    return (parts.hostname or "") if usable else None
+    host = parts.hostname or ""
+    return host if usable and "%" not in host else None
 
 
 def read(reference: Reference, *, model: str) -> File:

@@ -180,6 +180,7 @@ def test_a_host_that_the_service_cannot_reach_is_named(url: str, host: str) -> N
         "https://exa mple.com/",
         "https://example.com/\n",
         "https://exa\tmple.com/",
+        "https://%31%30.0.0.1/",
     ],
 )
 def test_a_url_that_is_read_in_different_ways_is_refused(url: str) -> None:
