@@ -236,6 +236,19 @@ async def test_a_file_has_the_modes_of_any_other(tmp_path: Path, serve: Callable
     assert {0o640} == modes(tmp_path)
 
 
+async def test_no_umask_makes_a_file_that_others_may_write(tmp_path: Path, serve: Callable[..., Awaitable[str]]) -> None:
+    """Nor one that can be run; what is still arriving has the same modes."""
+    origin = await serve(x=Shelf().answer, y=Shelf(cuts=[1000]).answer)
+    before = os.umask(0)
+    try:
+        await download(result(f"{origin}/x"), tmp_path)
+        await refusal(result(f"{origin}/y", job_id="another"), tmp_path, DownloadPolicy(attempts=1))
+    finally:
+        os.umask(before)
+    assert 1 == len(parts(tmp_path))
+    assert {0o644} == modes(tmp_path)
+
+
 async def test_a_result_without_assets_gives_no_paths(tmp_path: Path) -> None:
     """There is nothing to do."""
     assert [] == await download(result(), tmp_path)
@@ -789,6 +802,20 @@ async def test_a_redirect_is_followed(tmp_path: Path, serve: Callable[..., Await
     assert PNG == path.read_bytes()
 
 
+async def test_a_link_to_another_server_on_this_machine_is_not_followed(
+    tmp_path: Path, serve: Callable[..., Awaitable[str]]
+) -> None:
+    """A service could have it ask whatever listens here; neither its link nor a redirect does."""
+    shelf = Shelf()
+    other = await serve(x=shelf.answer)
+    own = await serve(x=replying(302, Location=f"{other}/x"), y=Shelf().answer)
+    policy = DownloadPolicy(local=frozenset({own}))
+    for link in (f"{other}/x", f"{own}/x"):
+        assert "it leads to this machine (127.0.0.1)" in str(await refusal(result(link), tmp_path, policy))
+    assert [] == shelf.seen
+    assert 1 == len(await download(result(f"{own}/y"), tmp_path, policy=policy))
+
+
 async def test_five_redirects_are_followed_and_no_more(tmp_path: Path, serve: Callable[..., Awaitable[str]]) -> None:
     """A circle ends."""
     asked = []
@@ -991,6 +1018,26 @@ async def test_a_symbolic_link_under_the_final_name_is_not_replaced_nor_followed
     assert "01234567-a-misty-valley-at-dawn-1_2.png" == path.name
     assert link.is_symlink()
     assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_a_directory_that_is_replaced_on_the_way_is_not_written_to(
+    tmp_path: Path, serve: Callable[..., Awaitable[str]]
+) -> None:
+    """Somebody who puts a link in its place gets no file of ours, and no file of theirs is taken for ours."""
+    out, precious = tmp_path / "out", tmp_path / "precious"
+    precious.mkdir()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        (part,) = parts(out)
+        (precious / part.name).write_bytes(b"evil")
+        out.rename(tmp_path / "moved")
+        out.symlink_to(precious)
+        return web.Response(body=PNG)
+
+    origin = await serve(x=handle)
+    error = await refusal(result(f"{origin}/x"), out)
+    assert f"'{out}' was moved or replaced while it was written" in str(error)
+    assert [b"evil"] == [path.read_bytes() for path in precious.iterdir()]
 
 
 async def test_a_directory_that_is_a_file_is_an_error(tmp_path: Path) -> None:

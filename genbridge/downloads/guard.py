@@ -86,13 +86,22 @@ def read_link(text: str) -> URL:
         exact = text.isascii() and text.isprintable() and " " not in text
         url = URL(text, encoded=exact)
         url.port  # noqa: B018 - reading it checks it
-    except ValueError:
+    except (ValueError, IndexError):  # yarl's own, of https://[::1]@
         raise DownloadError("the link cannot be read") from None
     return url
 
 
-def check_link(url: URL, *, previous: URL | None, allow_private: bool) -> None:
-    """Raise `DownloadError` when a link may not be followed; `previous` is the one that redirected to it."""
+def local_origins(base_url: str) -> frozenset[str]:
+    """Return what a service may serve its files from on this machine: its own origin where it is here, else nothing."""
+    url = URL(base_url)
+    return frozenset({str(url.origin()).lower()} if is_loopback(url.raw_host or "") else ())
+
+
+def check_link(url: URL, *, previous: URL | None, allow_private: bool, local: frozenset[str] | None = None) -> None:
+    """Raise `DownloadError` when a link may not be followed; `previous` is the one that redirected to it.
+
+    `local` are the origins on this machine that it may lead to, all of them when it is `None`.
+    """
     host = url.raw_host
     if not host or url.scheme not in {"http", "https"}:
         raise DownloadError("it is no https link")
@@ -104,6 +113,8 @@ def check_link(url: URL, *, previous: URL | None, allow_private: bool) -> None:
         raise DownloadError("the link carries a user name or password, and genbridge sends neither")
     if is_loopback(host) and previous is not None and not is_loopback(previous.raw_host or "") and not allow_private:
         raise DownloadError(f"it redirects to this machine ({host})")
+    if is_loopback(host) and local is not None and not allow_private and str(url.origin()).lower() not in local:
+        raise DownloadError(f"it leads to this machine ({host}), where the service itself is not")
     if _numeric(host):
         _check_numeric(host, allow_private=allow_private)
 
@@ -127,7 +138,9 @@ def without_query(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "a link that cannot be read"
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    host = parts.netloc.rpartition("@")[2]
+    # Without a host, the path would be read as one.
+    return parts._replace(netloc=host, query="", fragment="").geturl() if host or not parts.netloc else "a link that cannot be read"
 
 
 class GuardedResolver(AbstractResolver):

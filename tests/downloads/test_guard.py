@@ -21,6 +21,7 @@ from genbridge.downloads.guard import (
     check_address,
     check_link,
     is_public,
+    local_origins,
     open_session,
     read_link,
     without_query,
@@ -174,7 +175,35 @@ def test_a_redirect_from_elsewhere_does_not_lead_to_this_machine() -> None:
     check_link(here, previous=here, allow_private=False)
 
 
-@pytest.mark.parametrize("link", ["https://[::1", "https://files.example:port/x", "https://files.example:99999/x"])
+@pytest.mark.parametrize(
+    ("base_url", "link", "fine"),
+    [
+        ("http://127.0.0.1:8801/api", "http://127.0.0.1:8801/x", True),
+        ("http://localhost:8801", "http://LOCALHOST:8801/x", True),
+        ("http://127.0.0.1:8801", "http://127.0.0.1:8802/x", False),
+        ("http://127.0.0.1:8801", "https://127.0.0.1:8801/x", False),
+        ("http://127.0.0.1:8801", "http://localhost:8801/x", False),
+        ("https://api.example", "http://127.0.0.1:8801/x", False),
+        ("https://api.example", "https://127.0.0.1/x", False),
+        ("https://api.example", "https://[::1]/x", False),
+        ("https://api.example", "https://localhost/x", False),
+        ("https://api.example", "https://files.example/x", True),
+    ],
+)
+def test_a_service_sends_nobody_to_other_servers_on_this_machine(base_url: str, link: str, fine: bool) -> None:
+    """Only one that is here itself has files here, and only at its own origin."""
+    local = local_origins(base_url)
+    if fine:
+        check_link(read_link(link), previous=None, allow_private=False, local=local)
+        return
+    with pytest.raises(DownloadError, match="it leads to this machine"):
+        check_link(read_link(link), previous=None, allow_private=False, local=local)
+    check_link(read_link(link), previous=None, allow_private=True, local=local)
+
+
+@pytest.mark.parametrize(
+    "link", ["https://[::1", "https://files.example:port/x", "https://files.example:99999/x", "https://[::1]@", "https://[::1]@/x"]
+)
 def test_a_link_that_makes_no_sense_cannot_be_read(link: str) -> None:
     """It is an error of ours, without the link."""
     with pytest.raises(DownloadError, match=r"^the link cannot be read$"):
@@ -198,6 +227,9 @@ def test_any_text_is_a_link_or_a_download_error(text: str) -> None:
         ("https://files.example/x.png?signature=secret#part", "https://files.example/x.png"),
         ("https://me:secret@files.example:1/x", "https://files.example:1/x"),
         ("https://[::1", "a link that cannot be read"),
+        ("https://me:secret@/x", "a link that cannot be read"),
+        ("https://me:secret@//you:secret@files.example/", "a link that cannot be read"),
+        ("x.png?a", "x.png"),
     ],
 )
 def test_what_may_be_secret_in_a_url_is_left_out(url: str, expected: str) -> None:
