@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from genbridge.journal import Lease
 
 
+LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+"""What a job is that the service works on."""
+
+
 def _set_event() -> asyncio.Event:
     event = asyncio.Event()
     event.set()

@@ -1,0 +1,39 @@
+"""Which job to look at next, and when: one heap for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from heapq import heappop, heappush
+from itertools import count
+
+from genbridge.drives import Drive
+from genbridge.timing import Clock, wait_for
+
+
+class Agenda:
+    """Jobs by the time at which to look at them; each has one place, the last that it was given."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heap: list[tuple[float, int, Drive]] = []
+        self._order = count()
+        self._wake = asyncio.Event()
+
+    def put(self, drive: Drive, delay: float) -> None:
+        """Have a job looked at in so many seconds."""
+        drive.turn = next(self._order)
+        heappush(self._heap, (self._clock.monotonic() + delay, drive.turn, drive))
+        self._wake.set()
+
+    async def next(self) -> Drive:
+        """Wait until the time of a job has come, and return it."""
+        while True:
+            self._wake.clear()
+            if not self._heap:
+                await self._wake.wait()
+            elif (wait := self._heap[0][0] - self._clock.monotonic()) > 0:
+                await wait_for(self._clock, self._wake, wait)
+            else:
+                _, turn, drive = heappop(self._heap)
+                if turn == drive.turn and not drive.ended.is_set():
+                    return drive

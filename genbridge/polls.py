@@ -1,0 +1,158 @@
+"""What is seen of a job that the service has, until its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+import attrs
+
+from genbridge.agenda import Agenda
+from genbridge.drives import Drive, result_of, settled, sober
+from genbridge.errors import GenbridgeError, JournalError, NotFoundError, RateLimitError, ServiceError
+from genbridge.journal import Journal, Paused
+from genbridge.timing import Clock
+from genbridge.types import Failure, Job, JobStatus, Snapshot
+from genbridge.writer import Writer
+
+_log = logging.getLogger(__name__)
+
+WATCH = 1.0
+"""Seconds between two looks at a job that another process drives."""
+_PROGRESS = 30.0
+"""Seconds between two records of a job's progress."""
+
+
+class Polls:
+    """Asks how jobs are doing, records what changes, and ends them by `end`."""
+
+    def __init__(self, journal: Journal, writer: Writer, agenda: Agenda, clock: Clock, end: Callable[[Drive], None]) -> None:
+        self._journal = journal
+        self._writer = writer
+        self._agenda = agenda
+        self._clock = clock
+        self._end = end
+        self._quiet: dict[str, float] = {}
+
+    async def ask(self, drive: Drive) -> None:
+        """Poll a job whose time has come."""
+        if (quiet := self._quiet.get(drive.job.backend, 0.0) - self._clock.monotonic()) > 0:
+            self._agenda.put(drive, quiet + self._clock.chance() * drive.account.poll_policy.interval)
+            return
+        try:
+            snapshot = await drive.account.poll(drive.job)
+        except GenbridgeError as error:
+            await self._missed(drive, error)
+        else:
+            drive.misses, drive.missing_since = 0, None
+            await self.observe(drive, snapshot)
+
+    async def _missed(self, drive: Drive, error: GenbridgeError) -> None:
+        """Take a failed poll as a missed one, unless the service keeps saying that it has no such job."""
+        drive.misses += 1
+        drive.hint = error.retry_after if isinstance(error, ServiceError) else None
+        if isinstance(error, RateLimitError) and error.retry_after:
+            self._keep_quiet(drive.job.backend, error.retry_after)
+            with suppress(JournalError):
+                await self._journal.pause(drive.job.backend, error.retry_after, Paused.POLLS)
+        level = logging.WARNING if drive.misses in {1, 5} or drive.misses % 50 == 0 else logging.DEBUG
+        _log.log(level, "job %s could not be polled (%d in a row): %s", drive.job.id, drive.misses, error)
+        now = self._clock.monotonic()
+        if not isinstance(error, NotFoundError):
+            drive.missing_since = None
+        elif drive.missing_since is None:
+            drive.missing_since = now
+        elif now - max(drive.missing_since, drive.started) >= drive.account.poll_policy.grace:
+            await self.finish(drive, Snapshot(status=JobStatus.EXPIRED, failure=Failure(message=error.message)))
+            return
+        drive.publish(attrs.evolve(drive.snapshot, note=str(error)))
+        self._schedule_poll(drive)
+
+    # "Too many", said to a poll.
+
+    async def hear_of_pauses(self) -> None:
+        """Leave alone what another process was asked to leave alone."""
+        with suppress(JournalError):
+            for backend, seconds in (await self._journal.pauses(Paused.POLLS)).items():
+                self._keep_quiet(backend, seconds)
+
+    def _keep_quiet(self, backend: str, seconds: float) -> None:
+        self._quiet[backend] = max(self._quiet.get(backend, 0.0), self._clock.monotonic() + seconds)
+
+    # What was seen.
+
+    async def observe(self, drive: Drive, snapshot: Snapshot) -> None:
+        """Take in what the service says of a job."""
+        snapshot = sober(snapshot)
+        if snapshot.note and snapshot.note not in drive.notes:
+            drive.notes.add(snapshot.note)
+            _log.warning("job %s on backend %r: %s", drive.job.id, drive.job.backend, snapshot.note)
+        if snapshot.status.terminal:
+            await self.finish(drive, snapshot)
+            return
+        changed = snapshot.status is not drive.job.status
+        drive.job = attrs.evolve(
+            drive.job, status=snapshot.status, progress=snapshot.progress, cost=snapshot.cost or drive.job.cost
+        )
+        drive.publish(attrs.evolve(snapshot, cost=drive.job.cost))
+        drive.hint = snapshot.poll_after
+        drive.expected = snapshot.expected or drive.expected
+        await self._record_progress(drive, changed=changed)
+        if drive.lease is not None:
+            self._schedule_poll(drive)
+
+    async def _record_progress(self, drive: Drive, *, changed: bool) -> None:
+        now = self._clock.monotonic()
+        moved = drive.job.progress is not None and now - drive.recorded >= _PROGRESS
+        if drive.lease is None or not (changed or moved):
+            return
+        drive.recorded = now
+        if await self._writer.write(self._journal.update, drive.lease, drive.job) is False:
+            self.lose(drive)
+
+    def _schedule_poll(self, drive: Drive) -> None:
+        delay = drive.account.poll_policy.delay(
+            elapsed=self._clock.monotonic() - drive.started,
+            expected=self.expected(drive),
+            hint=drive.hint,
+            misses=drive.misses,
+            chance=self._clock.chance(),
+        )
+        self._agenda.put(drive, delay)
+
+    def expected(self, drive: Drive) -> float | None:
+        """Return how long the job usually takes, in seconds, as far as anybody says."""
+        return drive.expected or drive.account.usual(drive.job.provider_model)
+
+    # The end.
+
+    async def finish(self, drive: Drive, snapshot: Snapshot) -> None:
+        """Record the end of a job, with what it made and what it cost."""
+        now = self._clock.now()
+        cost = settled(drive.job, snapshot)
+        job = attrs.evolve(
+            drive.job, status=snapshot.status, finished_at=now, cost=cost, failure=snapshot.failure, progress=snapshot.progress
+        )
+        if snapshot.status is JobStatus.SUCCEEDED:
+            job = attrs.evolve(job, result=result_of(job, snapshot, cost), failure=None)
+        drive.job = job
+        drive.snapshot = attrs.evolve(snapshot, cost=cost)
+        if drive.lease is not None and await self._writer.write(self._journal.update, drive.lease, job) is False:
+            await self._reclaim(job)
+        self._end(drive)
+
+    async def _reclaim(self, job: Job) -> None:
+        """Record an end that the lost lease could not, unless somebody drives the job now."""
+        recorded = False
+        with suppress(JournalError):
+            lease = await self._journal.acquire(job.id)
+            recorded = lease is not None and await self._journal.update(lease, job)
+        if not recorded:
+            _log.warning("job %s was taken over by another process, which records its end", job.id)
+
+    def lose(self, drive: Drive) -> None:
+        """Another process drives the job now: watch it."""
+        _log.warning("job %s was taken over by another process", drive.job.id)
+        drive.lease = None
+        self._agenda.put(drive, WATCH)

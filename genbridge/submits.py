@@ -1,0 +1,217 @@
+"""The path of a submit: wait for its turn, record the intent, make the call, record what came of it.
+
+The order of writes is the promise: intent and attempt token are committed before the POST, the service's id before the first poll.
+A submit whose outcome nobody knows is looked up where the service can, and never sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from itertools import count
+
+import attrs
+
+from genbridge.budgets import Budget
+from genbridge.drives import LIVE, Drive, nothing, snapshot_of
+from genbridge.errors import BackendError, GenbridgeError, NotFoundError, RateLimitError
+from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
+from genbridge.limits import Wait
+from genbridge.polls import Polls
+from genbridge.timing import Clock, wait_for
+from genbridge.types import Failure, JobStatus, Snapshot, Verdict
+from genbridge.writer import Writer
+
+_log = logging.getLogger(__name__)
+
+_RETRY_PAUSES = (0.5, 1.0, 2.0)
+"""Waits, in seconds, before a submit that was certainly not sent is tried again."""
+_RATE_PAUSE = 5.0
+_LOOK_UPS = (0.0, 2.0, 8.0, 30.0, 85.0)
+"""Waits, in seconds, before each look-up of an ambiguous submit."""
+_QUICK_LOOK_UPS = 3
+"""How many look-ups a caller of `submit` waits for; the rest are for whoever picks the job up later."""
+_PROOF_AGE = 120.0
+"""Seconds since the POST, or since it was found on record, after which "no such job" is believed.
+
+A look-up made sooner may have overtaken the POST. They are counted by a clock that cannot jump, so a process that did not see the
+POST itself counts from when it took the job.
+"""
+
+
+class Submits:
+    """Submits jobs and finds out what became of those in doubt. A job that leaves this path unaccepted is ended by `end`."""
+
+    def __init__(self, journal: Journal, writer: Writer, polls: Polls, clock: Clock, end: Callable[[Drive], None]) -> None:
+        self._journal = journal
+        self._writer = writer
+        self._polls = polls
+        self._clock = clock
+        self._end = end
+        self._turns: dict[tuple[str, str], asyncio.Lock] = {}
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Begin no other POST."""
+        self._stopped = True
+
+    async def begin(self, drive: Drive, budget: Budget, patience: float) -> None:
+        """Record a job and submit it, unless one of its id is on record."""
+        drive.lease = await self._journal.add(drive.job, budget)
+        if drive.lease is not None:
+            await self.submit(drive, patience)
+            return
+        drive.on_record = True
+        self._end(drive)
+
+    async def submit(self, drive: Drive, patience: float) -> None:
+        """Send a job, again as long as it was certainly not accepted and `patience` (seconds) lasts."""
+        account, job = drive.account, drive.job
+        request = await account.upload(job.request, job.provider_model)
+        for tries in count():
+            attempt = await self._admit(drive)
+            if attempt is None:
+                return
+            try:
+                snapshot = await account.submit(job, request)
+            except GenbridgeError as error:
+                if isinstance(error, BackendError) and error.verdict is Verdict.UNKNOWN:
+                    await self._doubt(drive, attempt, error)
+                    return
+                await self._writer.write(self._journal.refused, attempt)
+                drive.answered.set()
+                pause = _pause(error, tries)
+                if pause is None or pause > patience:
+                    raise
+                patience -= pause
+                await self._hold(drive, error, pause)
+            else:
+                await self._accept(drive, attempt, snapshot)
+                return
+
+    async def _admit(self, drive: Drive) -> Attempt | None:
+        """Wait until the limits allow a submit and record the intent; `None` when the job was stopped or taken over meanwhile."""
+        if drive.lease is None:
+            return None
+        async with self._turns.setdefault((drive.job.backend, drive.job.model), asyncio.Lock()):
+            while not drive.stop.is_set():
+                if self._stopped:
+                    return None
+                answer = await self._begin_submit(drive, drive.lease)
+                if not isinstance(answer, Wait):
+                    self._began(drive, answer)
+                    return answer
+                drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {answer.seconds:.0f} s: {answer.reason}"))
+                await wait_for(self._clock, drive.stop, answer.seconds)
+        await self._polls.finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=nothing(drive.job, "it was never sent")))
+        return None
+
+    async def _begin_submit(self, drive: Drive, lease: Lease) -> Attempt | Wait | None:
+        """Record the intent; from here on closing waits until what came of it is on record."""
+        drive.answered.clear()
+        answer: Attempt | Wait | None = None
+        try:
+            answer = await self._journal.begin_submit(lease, drive.account.rules(drive.job))
+        finally:
+            if not isinstance(answer, Attempt):
+                drive.answered.set()
+        return answer
+
+    def _began(self, drive: Drive, attempt: Attempt | None) -> None:
+        if attempt is None:
+            self._polls.lose(drive)
+            return
+        drive.posted = self._clock.monotonic()
+        drive.job = attrs.evolve(drive.job, status=JobStatus.SUBMITTING)
+        drive.publish(Snapshot(status=JobStatus.SUBMITTING))
+
+    async def _hold(self, drive: Drive, error: GenbridgeError, pause: float) -> None:
+        """Wait before a submit is tried again; a service that said "too many" is left alone by everybody."""
+        _log.info("job %s: %s; trying again in %.1f s", drive.job.id, error, pause)
+        drive.job = attrs.evolve(drive.job, status=JobStatus.PENDING)
+        drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {pause:.0f} s: {error}"))
+        if isinstance(error, RateLimitError):
+            await self._writer.write(self._journal.pause, drive.job.backend, pause, Paused.SUBMITS)
+        await wait_for(self._clock, drive.stop, pause)
+
+    async def _accept(self, drive: Drive, attempt: Attempt, snapshot: Snapshot) -> None:
+        """Record the service's id, then begin to poll."""
+        now = self._clock.now()
+        status = snapshot.status if snapshot.status in LIVE else JobStatus.RUNNING
+        job = attrs.evolve(
+            drive.job, status=status, provider_id=snapshot.provider_id, submitted_at=now, cost=snapshot.cost, failure=None
+        )
+        drive.job = job
+        drive.started = drive.recorded = self._clock.monotonic()
+        if await self._writer.write(self._journal.submitted, attempt, job) is False:
+            _log.warning("job %s was resolved by somebody else; the service's id of this submit is %s", job.id, job.provider_id)
+        drive.answered.set()
+        drive.accepted.set()
+        await self._polls.observe(drive, snapshot)
+
+    # In doubt.
+
+    async def _doubt(self, drive: Drive, attempt: Attempt, error: BackendError) -> None:
+        _log.warning("job %s may have been accepted: %s", drive.job.id, error)
+        drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=Failure(message=error.message))
+        drive.lease = attrs.evolve(drive.lease, attempt=attempt) if drive.lease else None
+        drive.publish(snapshot_of(drive.job))
+        await self.resolve(drive, patient=False)
+
+    async def resolve(self, drive: Drive, *, patient: bool) -> None:
+        """Find out what became of an ambiguous submit, by the service's own look-up and by nothing else."""
+        lease = drive.lease
+        if lease is None:
+            return
+        if drive.job.status is not JobStatus.UNKNOWN:
+            failure = Failure(message="the program ended while the request was under way")
+            drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=failure)
+        await self._writer.write(self._journal.unknown, lease, drive.job)
+        drive.answered.set()
+        if lease.attempt is None or not await self._looked_up(drive, lease.attempt, patient=patient):
+            await self._writer.write(self._journal.release, lease)
+            self._end(drive)
+
+    async def _looked_up(self, drive: Drive, attempt: Attempt, *, patient: bool) -> bool:
+        """Ask the service what became of a submit, where it can be asked; return whether that settled it.
+
+        That it knows of none is asked again, and believed in the end only when `patient`.
+        """
+        if not drive.account.plugin.supports("recover"):
+            return False
+        absent = False
+        for number, pause in enumerate(_LOOK_UPS):
+            if number >= _QUICK_LOOK_UPS and not (patient and absent):
+                break
+            await self._clock.sleep(pause)
+            try:
+                snapshot = await drive.account.recover(drive.job)
+            except NotFoundError as error:
+                _log.info("job %s could not be looked up: %s", drive.job.id, error)
+                return False
+            except GenbridgeError as error:
+                _log.info("job %s could not be looked up: %s", drive.job.id, error)
+                continue
+            absent = snapshot is None
+            if snapshot is not None and snapshot.provider_id is not None:
+                await self._accept(drive, attempt, snapshot)
+                return True
+        if absent and self._clock.monotonic() - drive.posted >= _PROOF_AGE:
+            await self._absent(drive)
+            return True
+        return False
+
+    async def _absent(self, drive: Drive) -> None:
+        failure = Failure(message="the service has no such job: the submit never arrived; it can be submitted again", code=NOT_SENT)
+        snapshot = Snapshot(status=JobStatus.FAILED, failure=failure, cost=nothing(drive.job, "it was never accepted"))
+        await self._polls.finish(drive, snapshot)
+
+
+def _pause(error: GenbridgeError, tries: int) -> float | None:
+    """Return the seconds after which a submit that was not accepted may be tried again, or `None` when that has no use."""
+    if isinstance(error, RateLimitError):
+        return error.retry_after if error.retry_after is not None else _RATE_PAUSE * 2**tries
+    if isinstance(error, BackendError) and error.verdict is Verdict.NOT_SENT and tries < len(_RETRY_PAUSES):
+        return _RETRY_PAUSES[tries]
+    return None

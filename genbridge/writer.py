@@ -1,0 +1,56 @@
+"""Writes to the journal that must not be lost, as what they say is paid for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from genbridge.errors import JournalError
+from genbridge.timing import Clock
+from genbridge.types import Job
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_PAUSES = (0.1, 0.3, 1.0, 3.0, 10.0)
+"""Waits, in seconds, before a write that failed is tried again."""
+
+
+class Writer:
+    """Tries a write again, and keeps one that stays impossible until the journal can be written."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: list[tuple[Callable[..., Awaitable[Any]], tuple[Any, ...]]] = []
+
+    async def write(self, write: Callable[..., Awaitable[T]], *values: Any) -> T | None:
+        """Make a write, again for a while when it cannot be made.
+
+        When it stays so, the job is driven on without a record, as it is paid for, and the log says what would have been written.
+        """
+        for pause in _PAUSES:
+            try:
+                return await write(*values)
+            except JournalError as error:
+                for job in (value for value in values if isinstance(value, Job)):
+                    _log.error("job %s is %s under the service's id %r, but %s", job.id, job.status, job.provider_id, error)
+                await self._clock.sleep(pause)
+        self._kept.append((write, values))
+        return None
+
+    async def write_now_or_later(self, write: Callable[..., Awaitable[Any]], *values: Any) -> None:
+        """Make a write, or keep it without waiting."""
+        self._kept.append((write, values))
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Make the writes that were kept."""
+        kept, self._kept = self._kept, []
+        for write, values in kept:
+            try:
+                await write(*values)
+            except JournalError as error:
+                _log.error("%s", error)
+                self._kept.append((write, values))
