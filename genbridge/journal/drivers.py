@@ -20,6 +20,7 @@ import attrs
 DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a driver's jobs may be taken over."""
 _FORGET_AFTER = 86400.0
+_FORGET = "delete from drivers where beat < ? and owner not in (select owner from jobs where finished is null and owner is not null)"
 _PROC = Path("/proc")
 
 
@@ -74,7 +75,7 @@ class Drivers:
         """Record that this process is alive."""
         now = self._now()
         db.execute("insert or replace into drivers (owner, beat, tick) values (?, ?, ?)", (self.name, now, self._monotonic()))
-        db.execute("delete from drivers where beat < ?", (now - _FORGET_AFTER,))
+        db.execute(_FORGET, (now - _FORGET_AFTER,))
 
     def leave(self, db: sqlite3.Connection) -> None:
         """Record that this process drives nothing any more."""
@@ -89,10 +90,12 @@ class Drivers:
         if row is None:
             return False
         owner = Owner.read(name)
+        # A sign of life from the future is one from before a clock was set back.
+        recent = bool(abs(self._now() - row["beat"]) <= DEAD_AFTER)
         if owner is None:
-            return not _legacy_gone(name) and self._now() - row["beat"] <= DEAD_AFTER
+            return recent and not _legacy_gone(name)
         if owner.machine != self._me.machine:
-            return bool(self._now() - row["beat"] <= DEAD_AFTER)
+            return recent
         return not owner.gone(self._me) and bool(0 <= self._monotonic() - row["tick"] <= DEAD_AFTER)
 
 

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 _RUNNING = (
     "select count(*) from jobs where backend = ? and finished is null "
-    "and (status in ('submitting', 'queued', 'running') or (status = 'unknown' and created > ?))"
+    "and (status in ('submitting', 'queued', 'running') or (status = 'unknown' and doubted > ?))"
 )
 _DOUBT_LASTS = 1800.0
 """Seconds for which a job that may have been accepted counts as one that the service works on."""
@@ -181,6 +181,7 @@ class SqliteJournal:
         db.execute("delete from submits where backend = ? and at <= ?", (backend, now - longest - _ANSWER_LASTS))
         # A clock that was set back leaves times in the future: count them as of now.
         db.execute("update submits set at = ? where backend = ? and at > ?", (now, backend, now))
+        db.execute("update jobs set doubted = ? where backend = ? and status = 'unknown' and doubted > ?", (now, backend, now))
         waits = [wait for rule in rules if (wait := self._wait_for(db, backend, rule, now))]
         return max(waits, key=lambda wait: wait.seconds, default=None)
 
@@ -243,11 +244,14 @@ class SqliteJournal:
 
     async def unknown(self, lease: Lease, job: Job) -> None:
         """Record that the POST may have been accepted, and why nobody knows."""
-        mark = "update jobs set status = 'unknown', failure = ? where id = ? and epoch = ? and status in ('submitting', 'unknown')"
+        mark = (
+            "update jobs set status = 'unknown', failure = ?, doubted = coalesce(doubted, ?) "
+            "where id = ? and epoch = ? and status in ('submitting', 'unknown')"
+        )
 
         def work(db: sqlite3.Connection) -> None:
             self._answered(db, lease.job_id)
-            db.execute(mark, (dump(job)["failure"], lease.job_id, lease.epoch))
+            db.execute(mark, (dump(job)["failure"], self._now(), lease.job_id, lease.epoch))
 
         await self._store.do(work)
 
