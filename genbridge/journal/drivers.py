@@ -20,7 +20,9 @@ import attrs
 DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a driver's jobs may be taken over."""
 _FORGET_AFTER = 86400.0
-_FORGET = "delete from drivers where beat < ? and owner not in (select owner from jobs where finished is null and owner is not null)"
+_FORGET = (
+    "delete from drivers where beat < ? and owner not in (select owner from jobs where finished is null and owner is not null)"
+)
 _PROC = Path("/proc")
 
 
