@@ -33,6 +33,7 @@ from genbridge import (
     ServiceError,
     Snapshot,
     TransportError,
+    Verdict,
 )
 
 _STATUSES = {
@@ -163,7 +164,10 @@ def snapshot(job: Job, reply: Reply) -> Snapshot:
         # The page: `success` is whether the request was accepted.
         raise error(reply, InvalidRequestError)
     if _is_error(document):
-        raise error(reply)
+        failure = error(reply)
+        # An answer that names a job is no refusal, whatever else it says.
+        failure.verdict = None if known is None else Verdict.UNKNOWN
+        raise failure
     if known is None:
         raise TransportError("the answer to the submit does not name the job; look at the account before sending it again")
     if job.provider_id is not None:

@@ -29,6 +29,7 @@ from genbridge import (
     ServiceError,
     Snapshot,
     TransportError,
+    Verdict,
 )
 from genbridge_sseedance._models import COMMON_SIZES, PRESETS
 
@@ -94,7 +95,10 @@ def snapshot(job: Job, reply: Reply) -> Snapshot:
     document = reply.fields()
     tasks = _tasks(document)
     if not any("id" in task for task in tasks) and _is_error(document):
-        raise _refusal(reply)
+        refusal = _refusal(reply)
+        # It may be the id of a task: an answer that names one is no refusal, whatever else it says.
+        refusal.verdict = Verdict.UNKNOWN if "id" in document else None
+        raise refusal
     return _observe(job, document, tasks)
 
 

@@ -114,6 +114,21 @@ async def test_any_other_error_in_a_200_leaves_it_open_whether_there_is_a_job(na
     assert (ServiceError, Verdict.UNKNOWN) == (type(error), error.verdict)
 
 
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("meigen", {"success": False, "generationId": "g-1", "error": "Insufficient credits"}),
+        ("meigen", {"jobId": "g-1", "error": "x", "code": "content_policy_violation"}),
+        ("sseedance", {"id": "t-1", "error": {"message": "insufficient credits"}}),
+        ("sseedance", {"id": "t-1", "code": 402, "message": "x"}),
+    ],
+)
+async def test_a_known_error_that_names_a_job_is_no_refusal(name: str, document: dict[str, Any]) -> None:
+    """There may be that job, so nobody may send it again; the error is still told for what it is."""
+    error = await failure(name, Reply.of(document))
+    assert (Verdict.UNKNOWN, True) == (error.verdict, type(error) in {InsufficientCreditsError, ContentPolicyError})
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
 async def test_a_server_error_leaves_it_open_and_a_client_error_does_not(name: str) -> None:
     """Whatever its words."""
