@@ -139,8 +139,9 @@ def without_query(url: str) -> str:
     except ValueError:
         return "a link that cannot be read"
     host = parts.netloc.rpartition("@")[2]
-    # Without a host, the path would be read as one.
-    return parts._replace(netloc=host, query="", fragment="").geturl() if host or not parts.netloc else "a link that cannot be read"
+    if not host and (parts.netloc or parts.path.startswith("//")):  # the path would be read as a host
+        return "a link that cannot be read"
+    return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
 class GuardedResolver(AbstractResolver):

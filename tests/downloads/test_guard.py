@@ -229,6 +229,7 @@ def test_any_text_is_a_link_or_a_download_error(text: str) -> None:
         ("https://[::1", "a link that cannot be read"),
         ("https://me:secret@/x", "a link that cannot be read"),
         ("https://me:secret@//you:secret@files.example/", "a link that cannot be read"),
+        ("https:////me:secret@files.example/", "a link that cannot be read"),
         ("x.png?a", "x.png"),
     ],
 )
