@@ -46,7 +46,7 @@ def read(path: Path) -> Sheet:
     Raises `RequestError` for a file that cannot be read or asks for nothing.
     """
     parse = _table if _is_table(path) else _lines
-    found = _sheet(parse(_text(path)), (Path() if path == STDIN else path.parent).absolute())
+    found = _sheet(parse(_text(path)), (Path() if path == STDIN else path.parent).resolve())
     if not found.items and not found.problems:
         raise RequestError(f"{name_of(path)} has no request; write one on each line")
     return found

@@ -14,14 +14,16 @@ from genbridge.errors import ConfigError, Problem
 
 Cli = Callable[..., Any]
 
-COMMANDS = ["backends", "config", "generate", "jobs", "models", "quote", "sandbox"]
+COMMANDS = ["backends", "batch", "config", "generate", "jobs", "models", "quote", "sandbox", "spend"]
 TALKING = [
     ["generate"],
+    ["batch"],
+    ["spend"],
     ["quote"],
     ["models"],
     ["backends"],
     ["sandbox"],
-    *(["jobs", name] for name in ("list", "show", "watch", "wait", "cancel", "resume")),
+    *(["jobs", name] for name in ("list", "show", "watch", "wait", "cancel", "resume", "reconcile")),
     ["config", "check"],
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import os
@@ -10,7 +11,18 @@ import sys
 import pytest
 from rich.console import Console
 
-from genbridge.cli.console import abandon, clean, complain, confess, is_dynamic, log_to_stderr, say, speaks_unicode, write_anything
+from genbridge.cli.console import (
+    abandon,
+    ask,
+    clean,
+    complain,
+    confess,
+    is_dynamic,
+    log_to_stderr,
+    say,
+    speaks_unicode,
+    write_anything,
+)
 from genbridge.errors import Problem, RequestError
 
 
@@ -130,3 +142,49 @@ def test_an_abandoned_stream_takes_everything_and_keeps_nothing() -> None:
         abandon(stream)
         stream.write("x")
         stream.flush()
+
+
+@pytest.mark.parametrize(("typed", "expected"), [("  yes \nno\n", "yes"), ("\n", ""), ("", None)])
+async def test_an_answer_is_one_line_of_stdin(
+    typed: str, expected: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The question is on stderr, in a line that ends; without an answer there is none."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+
+    assert expected == await ask("really?\x1b[2J")
+    assert ("", "really? [2J \n") == tuple(capsys.readouterr())
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="it needs a terminal")
+async def test_a_question_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs are driven on while somebody thinks."""
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "r") as terminal, os.fdopen(ours, "w") as hand:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        asking = asyncio.ensure_future(ask("really?"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not asking.done()
+        hand.write("yes\n")
+        hand.flush()
+
+        assert "yes" == await asking
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="it needs a terminal")
+async def test_a_question_that_is_given_up_leaves_the_loop_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line of the question is ended, for what is said next."""
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "r") as terminal, os.fdopen(ours, "w"):
+        monkeypatch.setattr(sys, "stdin", terminal)
+        asking = asyncio.ensure_future(ask("really?"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        asking.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert not asyncio.get_running_loop().remove_reader(terminal.fileno())
+    assert "really? \n" == capsys.readouterr().err

@@ -20,7 +20,7 @@ from genbridge.errors import (
     RequestError,
     SubmitUnknownError,
 )
-from genbridge.types import Certainty, ImageRequest, JobStatus, Quote, VideoRequest
+from genbridge.types import Certainty, ImageRequest, JobStatus, Quote, Snapshot, VideoRequest
 
 Cli = Callable[..., Any]
 
@@ -350,3 +350,19 @@ def test_a_job_that_was_refused_is_not_shown_as_under_way(cli: Cli, client: Any)
     run = cli("generate", "kite", "--image", "--video")
 
     assert run.stderr.splitlines()[-1].endswith("jobs wait job2")
+
+
+def test_the_job_knows_where_its_files_are_wanted(cli: Cli, client: Any, tmp_path: Path) -> None:
+    """So that another process can put them there; one that nobody waits for wants them nowhere yet."""
+    cli("generate", "kite", "-o", str(tmp_path))
+    cli("generate", "kite", "--no-download")
+    cli("generate", "kite", "--no-wait")
+
+    assert [tmp_path, None, None] == [save_to for _, save_to, _ in client.wanted]
+
+
+def test_a_job_that_waits_says_what_for(cli: Cli, client: Any) -> None:
+    """Before it is sent."""
+    client.seen = (Snapshot(status=JobStatus.PENDING, note="waiting 5 s: at most 12 submits in 60 s"),)
+
+    assert "image painter-1 on studio: waiting 5 s: at most 12 submits in 60 s" in cli("generate", "kite").stderr.splitlines()

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
-from genbridge.cli.jobs import age
+from genbridge.cli.jobs import age, brief
 from genbridge.errors import CancelUnsupportedError, JobFailedError
 from genbridge.types import Certainty, Cost, Failure, ImageRequest, Job, JobStatus, Quote, VideoRequest
 
@@ -243,7 +243,42 @@ def test_resuming_drives_what_is_unfinished(cli: Cli, client: Any, tmp_path: Pat
     assert ("resume", False) in client.asked
 
 
-def test_resuming_saves_no_files_by_itself(cli: Cli, client: Any) -> None:
+def test_resuming_saves_files_where_they_were_wanted(cli: Cli, client: Any, tmp_path: Path) -> None:
+    """Each in its own folder; a folder that is given goes before."""
+    client.record["film"] = attrs.evolve(client.record["film"], save_to=tmp_path / "films")
+
+    by_itself, told = cli("jobs", "resume"), cli("jobs", "resume", "-o", str(tmp_path / "all"))
+
+    assert f"{tmp_path}/films/film.mp4\n" == by_itself.stdout
+    assert [f"{tmp_path}/all/film.mp4", f"{tmp_path}/all/lost.png"] == told.stdout.splitlines()
+
+
+def test_waiting_saves_files_where_they_were_wanted(cli: Cli, client: Any, tmp_path: Path) -> None:
+    """So that whoever pressed Ctrl-C finds them where they would have been; others go where one is."""
+    client.record["film"] = attrs.evolve(client.record["film"], save_to=tmp_path / "films")
+
+    by_itself, told = cli("jobs", "wait", "film", "done"), cli("jobs", "wait", "film", "-o", "here")
+
+    assert ([f"{tmp_path}/films/film.mp4", "done.png"], "here/film.mp4\n") == (by_itself.stdout.splitlines(), told.stdout)
+
+
+def test_a_job_says_where_its_files_are_wanted(cli: Cli, client: Any) -> None:
+    """As long as they are not there."""
+    client.record["film"] = attrs.evolve(client.record["film"], save_to=Path("/films"))
+
+    assert "files go to    /films" in cli("jobs", "show", "film").stdout
+    assert "files go to" not in cli("jobs", "show", "done").stdout
+    assert ["/films", None] == [
+        json.loads(cli("jobs", "show", name, "--json").stdout)["jobs"][0]["save_to"] for name in ("film", "done")
+    ]
+
+
+def test_ids_that_begin_the_same_are_shown_whole() -> None:
+    """As those of several tries do; otherwise their beginning is enough."""
+    assert ["0123456789", "0123456789.2", "abcdefgh"] == brief(["0123456789", "0123456789.2", "abcdefghij"])
+
+
+def test_resuming_saves_nothing_that_nobody_wanted_saved(cli: Cli, client: Any) -> None:
     """There may be many."""
     assert "" == cli("jobs", "resume").stdout
     assert [("resume", False), ("closed",)] == client.asked

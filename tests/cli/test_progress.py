@@ -182,6 +182,42 @@ def test_a_live_line_has_state_times_and_cost(live: LiveBoard, watch: Watch, mak
     assert ["running 42%", "1:03 of about 1:10", "130 credits"] == [word.strip() for word in words if word.strip()][-3:]
 
 
+def test_what_a_job_waits_for_is_shown_until_it_is_sent(live: LiveBoard) -> None:
+    """Below the lines, as it is long."""
+    line = live.add("image on studio", Quote(amount=5))
+    line.hold(Snapshot(status=JobStatus.PENDING, note="waiting 5 s: at most 12 submits in 60 s"))
+    waiting = drawn(live).splitlines()
+    line.hold(Snapshot(status=JobStatus.SUBMITTING))
+
+    assert "  image on studio: waiting 5 s: at most 12 submits in 60 s" == waiting[1].rstrip()
+    assert "waiting" not in drawn(live)
+
+
+def test_a_plain_line_says_once_what_a_job_waits_for(watch: Watch, make_job: Callable[..., Job]) -> None:
+    """And nothing of how it was accepted: that is said with its id."""
+    printed: list[str] = []
+    line = PlainBoard(print=printed.append, now=watch).add("image on studio")
+    for _ in range(2):
+        line.hold(Snapshot(status=JobStatus.PENDING, note="waiting 5 s: full"))
+    line.hold(Snapshot(status=JobStatus.SUBMITTING))
+    line.hold(Snapshot(status=JobStatus.QUEUED))
+    line.attach(make_job())
+
+    assert [
+        "image on studio: waiting 5 s: full",
+        "image on studio: submitting",
+        "image painter-1 on studio: queued, job job1",
+    ] == printed
+
+
+def test_a_poll_that_was_missed_is_no_wait(watch: Watch) -> None:
+    """The job runs on."""
+    line = PlainBoard(print=print, now=watch).add("image")
+    line.observe(Snapshot(status=JobStatus.RUNNING, note="no answer"))
+
+    assert line.note is None
+
+
 def test_a_finished_live_line_stands_still(
     live: LiveBoard, watch: Watch, make_job: Callable[..., Job], finish: Callable[[Job], Job]
 ) -> None:

@@ -21,7 +21,7 @@ from genbridge.types import ImageRequest, Reference, ReferenceRole, VideoRequest
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder for files of requests."""
-    return tmp_path
+    return tmp_path.resolve()
 
 
 def read_text(folder: Path, text: str | bytes, name: str = "shots.jsonl") -> Sheet:
@@ -201,7 +201,7 @@ def test_stdin_is_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
     (item,) = read(STDIN).items
 
-    assert Item(line=1, request=ImageRequest("a", references=(Reference(Path("a.png").absolute()),))) == item
+    assert Item(line=1, request=ImageRequest("a", references=(Reference(Path.cwd().resolve() / "a.png"),))) == item
 
 
 def test_a_single_mistake_is_counted_in_words(folder: Path) -> None:
