@@ -40,7 +40,7 @@ def test_two_processes_keep_a_limit_together_and_each_job_has_one_driver(tmp_pat
     """Of 48 jobs no minute has more than 12, each is sent once and polled by one process, and all are made."""
     counts = _shared(tmp_path, "pace", "--jobs", "48")
 
-    assert 12 == counts["most a minute on record"]
+    assert 12 >= counts["most a minute on record"]
     assert 12 >= counts["most a minute at the service"]
     assert (48, 48, 48) == (counts["jobs"], counts["accepted"], counts["succeeded"])
     assert 1 == counts["most POSTs of a job"]

@@ -1,12 +1,13 @@
 # ruff: noqa: T201 (a harness prints what it counts)
 """Let several processes share one journal, and count whether its limits and caps hold over all of them.
 
-    python shared.py pace [--jobs 500] [--json FILE]
+    python shared.py pace [--jobs 500] [--kills 0] [--json FILE]
     python shared.py cap [--credits 500] [--json FILE]
 
 `pace`: two processes, each with half of the jobs, at an account that takes 12 submits a minute, on a clock that runs 60 times
 faster than this machine's and is the same for both and for the service. In no minute may there be more than 12 submits, by the
-record or at the service; every job is submitted once, is polled by one process only, and ends.
+record or at the service; every job is submitted once, is polled by one process only, and ends. With `--kills`, one of the two is
+killed so often on its way and begun again, and takes none of the other's jobs.
 
 `cap`: four processes with five submitters each spend as fast as they can, on jobs of 1 credit and of 5, and on those of 1 alone
 when there is no room for one of 5. The cap is not exceeded by one credit, and none is left.
@@ -20,8 +21,10 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -34,7 +37,8 @@ from typing import Any
 import attrs
 from crash_child import Batch, FastClock, forked, get_made, given, marker_of, prompt_of
 from script import Step
-from service import Report, Service
+from server import step_of
+from service import Report, Service, Stand
 from storage_torn import jobs_of
 
 from genbridge import BudgetError, GenbridgeError, ImageRequest, Job, JobStatus
@@ -46,6 +50,7 @@ from genbridge.wire import Call, Reply
 
 SUBMITS, MINUTE = 12, 60.0
 _SPEED = 60.0
+_LOOK = 0.01
 _NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 """When a capped day's clock starts, so that no midnight gives a new day's credits."""
 _PATIENCE = 60.0
@@ -81,7 +86,7 @@ class Listed(Transport):
         self._file = file
 
     async def send(self, call: Call, origin: Origin) -> Reply:
-        if call.method == "GET":
+        if step_of(call.method, call.path) is Step.POLL:
             with self._file.open("a") as file:
                 file.write(f"{call.path}\n")
         return await super().send(call, origin)
@@ -98,7 +103,7 @@ def most_within(times: Iterable[float], seconds: float) -> int:
     return most
 
 
-def pace(folder: Path, service: Service, *, jobs: int) -> dict[str, Any]:
+def pace(folder: Path, service: Service, *, jobs: int, kills: int = 0) -> dict[str, Any]:
     """Have two processes share an account with a limit, and return the counts."""
     stand = service.stand("meigen", pace=_SPEED, settings={"purchased": 10**9})
     backend = BackendConfig(name="main", provider="meigen", api_key=Secret(stand.key), base_url=stand.base_url)
@@ -107,8 +112,20 @@ def pace(folder: Path, service: Service, *, jobs: int) -> dict[str, Any]:
     whole = Batch(backend=backend, provider=None, journal=folder / "jobs.db", markers=markers, clock=clock, abreast=jobs)
     lists = [folder / "polled-0.txt", folder / "polled-1.txt"]
     works = [partial(_make, attrs.evolve(whole, markers=markers[place::2]), lists[place]) for place in (0, 1)]
+    works[0] = partial(_killed, works[0], stand, [jobs * (number + 1) // (kills + 2) for number in range(kills)], folder)
     broken = _all_end(works, folder)
     return {**_paced(stand.report(), _recorded(whole.journal), [set(file.read_text().split()) for file in lists]), "broken": broken}
+
+
+def _killed(work: Callable[[], None], stand: Stand, moments: Sequence[int], folder: Path) -> None:
+    """Have a process do some work, kill it when the service has seen so many POSTs, and let the last one end."""
+    for posts in moments:
+        pid = forked(work, log=folder / "log-killed.txt")
+        while stand.report().posts.total() < posts:
+            time.sleep(_LOOK)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    work()
 
 
 def _make(batch: Batch, polled: Path) -> None:
@@ -120,7 +137,7 @@ def _paced(report: Report, jobs: Sequence[Job], polled: Sequence[set[str]]) -> d
     begun = [job.submitted_at.timestamp() for job in jobs if job.submitted_at]
     arrived = [arrival.at for arrival in report.at(Step.SUBMIT)]
     return {
-        "jobs": len(jobs),
+        "jobs": len({marker_of(job) for job in jobs}),
         "succeeded": sum(job.status is JobStatus.SUCCEEDED for job in jobs),
         "accepted": len(report.accepted),
         "most POSTs of a job": max(report.posts.values()),
@@ -213,12 +230,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=["pace", "cap"])
     parser.add_argument("--jobs", type=int, default=500)
+    parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--credits", type=float, default=500)
     parser.add_argument("--json", type=Path, help="write the counts to this file too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="genbridge-shared-") as folder, Service() as service:
         if arguments.what == "pace":
-            counts = pace(Path(folder), service, jobs=arguments.jobs)
+            counts = pace(Path(folder), service, jobs=arguments.jobs, kills=arguments.kills)
             wrong = paced_wrong(counts, arguments.jobs)
         else:
             counts = cap(Path(folder), service, most=arguments.credits)
