@@ -287,7 +287,7 @@ async def agreed(terms: Terms, rows: Sequence[Row]) -> bool:
         return True
     if terms.file == STDIN or not can_ask():
         raise RequestError(f"{words}; there is no terminal to ask at: add --yes to send them; nothing was sent")
-    answer = await ask(f"{words}. Send them? [y/N]")
+    answer = await ask(f"{words}. Send {'it' if len(_to_send(rows)) == 1 else 'them'}? [y/N]")
     return (answer or "").lower() in {"y", "yes"}
 
 

@@ -12,7 +12,7 @@ import click
 
 from genbridge.cli.console import is_dynamic, remark, say, stdout
 from genbridge.cli.exits import Exit
-from genbridge.cli.follow import follow_all, report
+from genbridge.cli.follow import Outcome, follow_all, report
 from genbridge.cli.generate import timeout_option
 from genbridge.cli.output import job_form, print_json
 from genbridge.cli.progress import board, job_label, utc_now
@@ -174,10 +174,15 @@ def wait(
 async def _follow(
     session: Session, client: Client, handles: Sequence[Handle], *, directory: Callable[[Job], Path | None], timeout: float | None
 ) -> Exit:
+    return report(session, await _outcomes(session, client, handles, directory=directory, timeout=timeout))
+
+
+async def _outcomes(
+    session: Session, client: Client, handles: Sequence[Handle], *, directory: Callable[[Job], Path | None], timeout: float | None
+) -> list[Outcome]:
     unique = list({handle.id: handle for handle in handles}.values())
     with board(quiet=session.json) as shown:
-        outcomes = await follow_all(session, client, unique, shown, directory=directory, timeout=timeout)
-    return report(session, outcomes)
+        return await follow_all(session, client, unique, shown, directory=directory, timeout=timeout)
 
 
 @jobs.command()
@@ -244,8 +249,19 @@ def resume(context: click.Context, session: Session, *, output: Path | None, tim
 
     async def work(client: Client) -> Exit:
         handles = await client.resume(wait=False)
-        if not handles:
-            remark("no unfinished job is on record, and no file is to be saved")
-        return await _follow(session, client, handles, directory=lambda job: output or job.save_to, timeout=timeout)
+        outcomes = await _outcomes(session, client, handles, directory=lambda job: output or job.save_to, timeout=timeout)
+        code = report(session, outcomes)
+        remark(_collected(outcomes) if outcomes else "no unfinished job is on record, and no file is to be saved")
+        return code
 
     context.exit(session.run(work))
+
+
+def _collected(outcomes: Sequence[Outcome]) -> str:
+    """Return how many jobs ended how, and how many files were saved, in words."""
+    states = Counter(outcome.job.status.value for outcome in outcomes if outcome.job is not None)
+    files = sum(len(outcome.paths) for outcome in outcomes)
+    jobs = f"{len(outcomes)} job{'' if len(outcomes) == 1 else 's'}"
+    return (
+        f"{jobs}: {', '.join(f'{count} {state}' for state, count in states.items())}; {files} file{'' if files == 1 else 's'} saved"
+    )

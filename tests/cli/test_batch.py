@@ -14,8 +14,12 @@ from typing import Any
 
 import pytest
 
+from genbridge.batches import Entry
+from genbridge.cli.batch import Row, plan_words
+from genbridge.cli.item import Item
 from genbridge.cli.session import Session
 from genbridge.client import Client
+from genbridge.types import Job, JobStatus
 
 Batch = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
@@ -148,7 +152,7 @@ def test_nothing_is_sent_that_was_not_agreed_to(
     run = batch(shots(KITE))
 
     assert (130, "") == (run.exit_code, run.stdout)
-    assert run.stderr.startswith("1 job to send, about 75 credits on imini. Send them? [y/N] ")
+    assert run.stderr.startswith("1 job to send, about 75 credits on imini. Send it? [y/N] ")
     assert run.stderr.endswith("not agreed to; nothing was sent\n")
 
 
@@ -186,6 +190,19 @@ def test_what_cannot_be_a_batch_is_told_in_a_sentence(batch: Batch, words: list[
     run = batch(*words, "--yes")
 
     assert (2, True) == (run.exit_code, run.stderr.startswith(f"error: {expected}"))
+
+
+def test_what_was_recorded_and_never_sent_is_yet_to_be_paid(make_job: Callable[..., Job]) -> None:
+    """It is in the total, as what is not on record."""
+
+    def row(status: str) -> Row:
+        job = make_job(status=JobStatus(status))
+        entry = Entry(index=0, id="a", request=job.request, wish=None, backend="studio", job=job)
+        return Row(item=Item(line=1, request=job.request), entry=entry)
+
+    rows = [row("pending"), row("pending"), row("unknown"), row("succeeded")]
+
+    assert "4 jobs: 2 on record already (1 unknown, 1 succeeded), 2 to send, 10 credits on studio" == plan_words(rows)
 
 
 # What is made.
@@ -455,6 +472,21 @@ def test_an_interrupted_batch_says_how_to_go_on_and_leaves_its_manifest(
     assert 24 == len(rows)
     files = {path.name for path in (folder / "shots").glob("*.png")}
     assert files == {path for row in rows for path in row["paths"]}
+
+
+def test_an_interrupted_batch_has_json_with_the_jobs_that_go_on(start: Start, shots: Callable[..., str], folder: Path) -> None:
+    """By their ids, as they are on record."""
+    films = [line.replace("}", ', "media": "video"}') for line in MANY]
+    process = start("batch", shots(*films), "-b", "imini", "--yes", "--json", "-vv")
+    read_until(process, "transport: GET")
+    process.send_signal(signal.SIGINT)
+    code, out, _ = ended(process)
+
+    document = json.loads(out)
+    listed = json.loads(ended(start("jobs", "list", "-n", "100", "--json"))[1])["jobs"]
+    assert (130, "Interrupted") == (code, document["error"]["kind"])
+    assert {job["id"] for job in document["jobs"]} <= {job["id"] for job in listed if job["provider_id"]}
+    assert document["jobs"]
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="it needs a terminal")
