@@ -14,6 +14,7 @@ After every kill and at the end of a round, what the service accepted is compare
 
 * lost: it was accepted, and no record has its id or says that a submit is in doubt;
 * twice: a job was accepted twice, or there were more POSTs than records of a submit;
+* not collected: at the end, a job that is not in doubt has no result on record, or not one file with its sidecar;
 * unknown: the record says at the end that nobody knows. It may be one for each submit that was under way when a kill came, which is
   one a kill where the child submits one after the other, and none at all where the service can be asked (MeiGen).
 
@@ -179,6 +180,7 @@ class Lane:
             markers=[f"{self.counts.rounds}-{number}" for number in range(jobs)],
             clock=FastClock(speed=PACES[stand.provider]),
             abreast=abreast,
+            files=folder / "files",
         )
 
     def _kill(self, batch: Batch, stand: Stand, fuses: Sequence[Fuse], folder: Path) -> tuple[int, int]:

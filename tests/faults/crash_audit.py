@@ -63,7 +63,17 @@ def _wrong(batch: Batch, report: Report, jobs: Sequence[Job], doubtful: list[str
     uncollected = [f"{marker} was not collected" for marker in batch.markers if marker not in done and marker not in doubtful]
     foreign = [f"{marker_of(job)} has an id of nobody" for job in jobs if job.provider_id and job.provider_id not in given]
     other = [f"{marker_of(job)} is {job.status}" for job in jobs if not _is_settled(job)]
-    return [*uncollected, *foreign, *other]
+    return [*uncollected, *foreign, *other, *_misplaced(batch, len(done))]
+
+
+def _misplaced(batch: Batch, wanted: int) -> list[str]:
+    """Return what is wrong with the folder of files: one file and its sidecar for each job, and nothing else."""
+    if batch.files is None:
+        return []
+    names = [path.name for path in batch.files.iterdir()] if batch.files.exists() else []
+    files = [name for name in names if name.endswith(".png")]
+    strange = set(names) - set(files) - {f"{name}.json" for name in files}
+    return [*([f"{len(files)} files, not {wanted}"] if len(files) != wanted else []), *(f"{name} was left" for name in strange)]
 
 
 def _is_settled(job: Job) -> bool:

@@ -163,7 +163,10 @@ def _count_writes(fuse: Fuse) -> None:
 
 @attrs.frozen(kw_only=True)
 class Batch:
-    """What to get made: one job for each of the `markers`, which stand in ids and prompts; `abreast` are submitted at once."""
+    """What to get made: one job for each of the `markers`, which stand in ids and prompts; `abreast` are submitted at once.
+
+    `files` is the folder to save what comes out, if it is to be saved.
+    """
 
     backend: BackendConfig
     provider: object | None
@@ -171,6 +174,7 @@ class Batch:
     markers: Sequence[str]
     clock: FastClock
     abreast: int = 1
+    files: Path | None = None
 
     def client(self, transport: Transport | None = None) -> Client:
         """Return a client on the batch's journal, not yet open."""
@@ -184,10 +188,16 @@ async def get_made(batch: Batch, transport: Transport | None = None) -> None:
     async with batch.client(transport) as client:
         await client.resume()
         turns = asyncio.Semaphore(batch.abreast)
-        handles = await asyncio.gather(*(_submit(client, marker, turns) for marker in batch.markers))
+        handles = await asyncio.gather(*(_submit(client, batch, marker, turns) for marker in batch.markers))
         for handle in filter(None, handles):
             with suppress(GenbridgeError):
-                await handle.result()
+                await _collect(client, handle, batch.files)
+
+
+async def _collect(client: Client, handle: Handle, files: Path | None) -> None:
+    result = await handle.result()
+    if files is not None:
+        await client.download(result, files)
 
 
 def prompt_of(marker: str) -> str:
@@ -205,10 +215,10 @@ def never_sent(job: Job) -> bool:
     return job.status is JobStatus.FAILED and job.failure is not None and job.failure.code == "not_sent"
 
 
-async def _submit(client: Client, marker: str, turns: asyncio.Semaphore) -> Handle | None:
+async def _submit(client: Client, batch: Batch, marker: str, turns: asyncio.Semaphore) -> Handle | None:
     async with turns:
         try:
-            return await client.submit(ImageRequest(prompt_of(marker)), id=f"job-{marker}")
+            return await client.submit(ImageRequest(prompt_of(marker)), id=f"job-{marker}", save_to=batch.files)
         except GenbridgeError as error:
             logging.getLogger(__name__).warning("%s: %s", marker, error)
             return None
