@@ -14,6 +14,9 @@ class Step(StrEnum):
 
     PREPARE = "prepare"
     UPLOAD = "upload"
+    """A file is announced."""
+    STORE = "store"
+    """Its bytes are sent to where the service said."""
     SUBMIT = "submit"
     LOOK_UP = "look-up"
     POLL = "poll"
@@ -48,8 +51,12 @@ class How(StrEnum):
     """The proper answer, followed by more bytes than it announces."""
     DRIP = "drip"
     """The proper answer, some bytes at a time, over `seconds`."""
+    HANG = "hang"
+    """A `share` of the proper answer is sent, and no more until the client goes away, or for `seconds`."""
     EDIT = "edit"
-    """The proper answer with `changes`: new values by dotted paths into its JSON."""
+    """The proper answer with `changes`: new values by dotted paths into its JSON; and with `headers`."""
+    RELABEL = "relabel"
+    """The proper answer with `headers`."""
     WHOLE = "whole"
     """The proper file from its beginning, whatever range was asked for."""
     CHANGED = "changed"
@@ -94,9 +101,15 @@ class Fault:
         return cls(**document)
 
 
-_PROPER = frozenset(
-    {How.CUT, How.SHORT, How.TRUNCATE, How.UNMEASURED, How.LONG, How.DRIP, How.EDIT, How.WHOLE, How.CHANGED, How.REFUSE}
-)
+_PROPER = frozenset(How) - {
+    How.DROP_UNREAD,
+    How.DROP_MID_READ,
+    How.DROP,
+    How.STALL,
+    How.ANSWER,
+    How.REDIRECT,
+    How.GARBAGE,
+}
 
 
 class Door(StrEnum):

@@ -14,16 +14,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import formatdate
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import attrs
+from peers.dialects import dialect
 from script import Door, Fault, How, Step
 
-from genbridge import Call, Emulator, Reply
-from genbridge.errors import UnknownProviderError
+from genbridge import Call, Emulator, GenbridgeError, ImageRequest, Media, Reply, UnknownProviderError, VideoRequest
 from genbridge.plugins import Plugin, installed, plugin_of
 from genbridge.testing.stage import backend_of, job_of
 
@@ -36,7 +37,8 @@ _DATE = re.compile(r"<date([+-]\d+)>")
 _PEEKED = 65536
 _PATIENCE = 5.0
 _STEPS: tuple[tuple[Step, str, str], ...] = (
-    (Step.UPLOAD, "POST|PUT", r"/api/upload/|/uploads/"),
+    (Step.UPLOAD, "POST", r"/api/upload/"),
+    (Step.STORE, "PUT", r"/uploads/"),
     (Step.SUBMIT, "POST", ""),
     (Step.CANCEL, "DELETE", ""),
     (Step.PREPARE, "GET", r"/workspaces$"),
@@ -58,8 +60,9 @@ class Stand:
     """One account: an emulator, a script, and what was seen."""
 
     number: int
-    plugin: Plugin
+    name: str
     emulator: Emulator
+    id_of: Callable[[Reply], str | None]
     pace: float
     delays: Mapping[str, float]
     canary: str
@@ -70,6 +73,7 @@ class Stand:
     made: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     arrivals: list[dict[str, Any]] = attrs.field(factory=list)
     files: dict[str, list[str]] = attrs.field(factory=dict)
+    drawn: dict[str, Reply] = attrs.field(factory=dict)
     version: int = 0
     listener: socket.socket | None = None
 
@@ -97,29 +101,25 @@ class Stand:
 
     def answer(self, call: Call, seen: bytes, step: Step | None) -> Reply:
         """Have the emulator answer; what it accepts is remembered."""
+        if step is Step.FILE and call.path in self.drawn:
+            return self.drawn[call.path]
         try:
             reply = self.emulator.answer(call, self.begun + (time.time() - self.begun) * self.pace)
         except Exception as error:  # noqa: BLE001 (whatever an emulator does, the others go on)
-            print(f"the emulator of {self.plugin.name!r} failed: {error!r}", file=sys.stderr)  # noqa: T201
+            print(f"the emulator of {self.name!r} failed: {error!r}", file=sys.stderr)  # noqa: T201
             return Reply.of({"error": "the emulator failed"}, status=500)
+        if step is Step.FILE and reply.ok:
+            # Drawing takes long enough to hold up the others.
+            self.drawn[call.path] = reply
         if step is Step.SUBMIT:
             self._keep(reply, seen)
         return reply
 
     def _keep(self, reply: Reply, seen: bytes) -> None:
-        provider = self.plugin.provider
-        job = job_of(provider, provider.models[0], _request(provider.models[0].media))
-        with suppress(Exception):  # a refusal raises, and makes no job
-            snapshot = self.plugin.call("normalize", backend=backend_of(provider), job=job, reply=reply)
-            name = snapshot.provider_id
+        name = self.id_of(reply)
+        if name is not None:
             made = {"job": _found(_MARKER, seen) or "", "id": name, "key": _found(_KEY, seen), "at": time.time()}
             self.made.setdefault(name, made)
-
-
-def _request(media: Any) -> Any:
-    from genbridge import ImageRequest, VideoRequest
-
-    return VideoRequest("a") if media == "video" else ImageRequest("a")
 
 
 def _found(pattern: re.Pattern[bytes], seen: bytes) -> str | None:
@@ -177,14 +177,14 @@ class Server:
         raise ValueError(f"there is no such order: {order['do']}")
 
     async def _open(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        plugin = find_plugin(order["provider"])
-        emulator = plugin.call("emulate")
+        emulator, path, id_of = find_service(order["provider"])
         for name, value in order["settings"].items():
             setattr(emulator, name, value)
         stand = Stand(
             number=len(self.stands) + 1,
-            plugin=plugin,
+            name=order["provider"],
             emulator=emulator,
+            id_of=id_of,
             pace=order["pace"],
             delays=order["delays"],
             canary=self.canary,
@@ -194,8 +194,7 @@ class Server:
         self.stands[stand.number] = stand
         self._listen(stand)
         scheme = "https" if stand.door in {Door.TLS_CUT, Door.TLS_WRONG, Door.TLS_PLAIN} else "http"
-        base_url = f"{scheme}://{HOST}:{stand.port}{urlsplit(plugin.provider.base_url).path.rstrip('/')}"
-        return {"number": stand.number, "key": emulator.key, "base_url": base_url}
+        return {"number": stand.number, "key": emulator.key, "base_url": f"{scheme}://{HOST}:{stand.port}{path}"}
 
     def _listen(self, stand: Stand) -> None:
         if stand.door is Door.CLOSED:
@@ -384,8 +383,13 @@ async def _distort(fault: Fault, reply: Reply, connection: _Connection) -> None:
             await connection.send(_bytes(reply) + b"and more" * 100)
         case How.DRIP:
             await _drip(_bytes(reply), fault.seconds, connection)
+        case How.HANG:
+            await connection.send(_bytes(reply)[: cut - len(reply.body)])
+            await connection.gone(fault.seconds)
         case How.EDIT:
-            await connection.send(_bytes(_edited(reply, fault.changes)))
+            await connection.send(_bytes(_relabelled(_edited(reply, fault.changes), fault)))
+        case How.RELABEL:
+            await connection.send(_bytes(_relabelled(reply, fault)))
         case _:
             await connection.send(_bytes(reply))
 
@@ -407,6 +411,10 @@ def _edited(reply: Reply, changes: Mapping[str, Any]) -> Reply:
             place = place[name]
         place[last] = value
     return attrs.evolve(reply, body=json.dumps(document).encode())
+
+
+def _relabelled(reply: Reply, fault: Fault) -> Reply:
+    return attrs.evolve(reply, headers={**reply.headers, **fault.headers})
 
 
 def _scripted(fault: Fault) -> Reply:
@@ -439,9 +447,11 @@ def _file(stand: Stand, call: Call, reply: Reply, fault: Fault | None) -> Reply:
 
 
 def _version(body: bytes, number: int) -> bytes:
-    """Return another file of the same length, of which nobody can tell by its beginning or its end that it is another."""
-    middle = len(body) // 4
-    return body[:middle] + bytes((byte + number) % 256 for byte in body[middle : middle + 64]) + body[middle + 64 :]
+    """Return another file of the same length: near its beginning and near its end, in a PNG's colours and in its last pixels."""
+    for part in (slice(44, 60), slice(-32, -17)):
+        changed = bytes((byte + number) % 256 for byte in body[part])
+        body = body[: part.start] + changed + body[part.stop :]
+    return body
 
 
 def _start(call: Call, tag: str, fault: Fault | None) -> int | None:
@@ -570,7 +580,16 @@ def _wrong_tls() -> ssl.SSLContext:
     return context
 
 
-# Plugins, and the parent.
+# Who is spoken for, and the parent.
+
+
+def find_service(name: str) -> tuple[Emulator, str, Callable[[Reply], str | None]]:
+    """Return an emulator, the path of its base URL, and what reads the id of an accepted job from an answer."""
+    with suppress(KeyError):
+        spoken = dialect(name)
+        return spoken, spoken.path, lambda reply: reply.headers.get("x-request-id")
+    plugin = find_plugin(name)
+    return plugin.call("emulate"), urlsplit(plugin.provider.base_url).path.rstrip("/"), partial(_id_by, plugin)
 
 
 def find_plugin(name: str) -> Plugin:
@@ -580,6 +599,19 @@ def find_plugin(name: str) -> Plugin:
     except UnknownProviderError:
         sys.path.append(str(HERE.parent / "thirdparty" / f"genbridge-{name}" / "src"))
         return plugin_of(None, __import__(f"genbridge_{name}"))
+
+
+def _id_by(plugin: Plugin, reply: Reply) -> str | None:
+    """Return the id in an answer as the plugin reads it; a refusal has none."""
+    provider = plugin.provider
+    model = provider.models[0]
+    request = VideoRequest("a") if model.media is Media.VIDEO else ImageRequest("a")
+    try:
+        snapshot = plugin.call("normalize", backend=backend_of(provider), job=job_of(provider, model, request), reply=reply)
+    except GenbridgeError:
+        return None
+    name: str | None = snapshot.provider_id
+    return name
 
 
 async def _watch(parent: int) -> None:
