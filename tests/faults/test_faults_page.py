@@ -31,7 +31,7 @@ def tables() -> dict[str, list[list[str]]]:
 
 def _rows(block: str) -> Iterator[list[str]]:
     for line in block.splitlines():
-        if line.startswith("| "):
+        if line.startswith("| ") and not line.startswith("| ---"):
             yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
