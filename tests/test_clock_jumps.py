@@ -449,6 +449,24 @@ async def _newest(client: Client) -> Job:
     raise AssertionError("there is no job")
 
 
+@jumps
+async def test_a_driver_that_had_nothing_to_do_when_the_clock_jumped_keeps_what_it_begins(jump: float, tmp_path: Path) -> None:
+    """The other has given a sign of life since then, and it has not."""
+    clock, path = FakeClock(), tmp_path / "jobs.db"
+    mine, other = a_service(polls=[*[running()] * 8, done()], clock=clock), a_service(clock=clock)
+    async with client_of(mine, path) as client:
+        await clock.run(clock.sleep(3.0))
+        async with client_of(other, path) as rival:
+            await clock.run(clock.sleep(3.0))
+            clock.jump(jump)
+            await clock.run(clock.sleep(2.5))
+            work = asyncio.ensure_future(client.generate(REQUEST))
+            await posted(mine)
+            assert [] == await rival.resume(wait=False)
+            await clock.run(work)
+    assert (1, []) == (len(mine.posts), other.calls)
+
+
 @pytest.mark.parametrize("counted", [False, True], ids=["its time is not counted", "its time is counted"])
 async def test_a_suspended_machine_goes_on_with_what_it_did(counted: bool, tmp_path: Path) -> None:
     """Two processes sleep for eight hours: one POST, and one of the two drives the job to its end."""

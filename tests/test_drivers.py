@@ -140,6 +140,7 @@ def test_old_signs_of_life_are_forgotten(db: sqlite3.Connection) -> None:
     times = Times()
     beaten(db, named(), times)
     times.wall += 86401
+    times.tick += 86401
     me = times.drivers()
     me.beat(db)
     assert [me.name] == [name for (name,) in db.execute("select owner from drivers")]

@@ -38,6 +38,7 @@ from genbridge.budgets import Budget
 from genbridge.catalogue import Limits
 from genbridge.config import BackendConfig, Config, Secret
 from genbridge.downloads import download
+from genbridge.journal import Paused
 from genbridge.journal.schema import VERSION
 from genbridge.journal.sqlite import SqliteJournal
 from genbridge.limits import Rule, Wait
@@ -479,3 +480,16 @@ async def test_the_sidecar_says_what_it_said(journal_file: Path, tmp_path: Path,
     aside = {"genbridge", "url"}
     assert {name: value for name, value in old.items() if name not in aside} == {name: new[name] for name in old.keys() - aside}
     assert aside <= new.keys()
+
+
+async def test_a_pause_that_the_first_release_was_told_of_is_kept(tmp_path: Path) -> None:
+    """Until the same moment, as far as it is not more than two minutes away."""
+    path = tmp_path / "jobs.db"
+    shutil.copy(FIXTURES / "journal-0.1.0.db", path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("delete from pauses")
+        db.execute("insert into pauses values ('studio', 1060.0), ('spare', 990.0)")
+    journal = SqliteJournal(path, now=lambda: 1000.0, inline=True)
+    await journal.open()
+    assert {"studio": 60.0} == await journal.pauses(Paused.SUBMITS)
+    await journal.aclose()

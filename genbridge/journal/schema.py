@@ -36,10 +36,12 @@ alter table submits add column media text;
 alter table submits add column model text;
 alter table submits add column job text;
 create index submits_job on submits (job) where job is not null;
-drop table pauses;
+alter table pauses rename to old_pauses;
 create table pauses (
   backend text not null, what text not null, at real not null, seconds real not null, primary key (backend, what)
 ) strict;
+insert into pauses select backend, 'submits', until - 120, 120 from old_pauses;
+drop table old_pauses;
 alter table drivers add column tick real;
 """
 
