@@ -1,8 +1,8 @@
 # ruff: noqa: T201 (a harness prints what it counts)
 """Let several processes share one journal, and count whether its limits and caps hold over all of them.
 
-    python shared.py pace [--jobs 500] [--kills 0] [--json FILE]
-    python shared.py cap [--credits 500] [--json FILE]
+    python shared.py pace [--quick] [--jobs 500] [--kills 0] [--json FILE]
+    python shared.py cap [--quick] [--credits 500] [--json FILE]
 
 `pace`: two processes, each with half of the jobs, at an account that takes 12 submits a minute, on a clock that runs 60 times
 faster than this machine's and is the same for both and for the service. In no minute may there be more than 12 submits, by the
@@ -229,11 +229,13 @@ def main() -> int:
     """Run from the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=["pace", "cap"])
-    parser.add_argument("--jobs", type=int, default=500)
+    parser.add_argument("--quick", action="store_true", help="48 jobs for the pace; a cap is quick anyway")
+    parser.add_argument("--jobs", type=int, help="how many jobs are paced (500; 48 with --quick)")
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--credits", type=float, default=500)
     parser.add_argument("--json", type=Path, help="write the counts to this file too")
     arguments = parser.parse_args()
+    arguments.jobs = arguments.jobs or (48 if arguments.quick else 500)
     with tempfile.TemporaryDirectory(prefix="genbridge-shared-") as folder, Service() as service:
         if arguments.what == "pace":
             counts = pace(Path(folder), service, jobs=arguments.jobs, kills=arguments.kills)
