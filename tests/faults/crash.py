@@ -266,9 +266,8 @@ def plans(arguments: argparse.Namespace) -> Iterator[Plan]:
 
 def table(lanes: Sequence[Counts]) -> str:
     """Return the counts as a table, a line for each provider and one for all."""
-    rows = [[each.provider, *_row(each)] for each in lanes]
-    rows.append(["all", *_row(_sum(lanes))])
-    head = ["provider", "kills", *_SORTS, "accepted", "collected", "lost", "twice", "unknown", "most a kill"]
+    rows: list[list[object]] = [[each.provider, *_row(each)] for each in [*lanes, _sum(lanes)]]
+    head: list[object] = ["provider", "kills", *_SORTS, "accepted", "collected", "lost", "twice", "unknown", "most a kill"]
     widths = [max(len(str(row[column])) for row in [head, *rows]) for column in range(len(head))]
     return "\n".join("  ".join(str(cell).rjust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows])
 
@@ -280,7 +279,7 @@ def _row(counts: Counts) -> list[int]:
 
 
 def _sum(lanes: Sequence[Counts]) -> Counts:
-    whole = Counts(most_unknown=max(lane.most_unknown for lane in lanes))
+    whole = Counts(provider="all", most_unknown=max(lane.most_unknown for lane in lanes))
     for lane in lanes:
         whole.kills.update(lane.kills)
         for name in ("accepted", "collected", "lost", "twice", "unknown"):
