@@ -11,6 +11,7 @@ import attrs
 
 from genbridge.errors import BudgetError
 from genbridge.types import Quote
+from genbridge.words import number
 
 
 @attrs.frozen(kw_only=True)
@@ -65,15 +66,15 @@ def _check_job(backend: str, quote: Quote, budget: Budget) -> None:
             quote=quote,
         )
     if budget.per_job is not None and (quote.amount or 0) > budget.per_job:
-        raise BudgetError(f"it would cost {quote}, the most for one job is {budget.per_job:g}; nothing was sent", quote=quote)
+        raise BudgetError(f"it would cost {quote}, the most for one job is {number(budget.per_job)}; nothing was sent", quote=quote)
 
 
 def _check_credits(backend: str, quote: Quote, budget: Budget, *, today: Used, ever: Used) -> None:
     for cap, used, when in ((budget.per_day, today, " today (UTC)"), (budget.total, ever, "")):
         if cap is not None and used.plus(quote).amount > cap:
             raise BudgetError(
-                f"it would cost {quote}; backend {backend!r} has spent or reserved {used.amount:g}{when}, the most is {cap:g}; "
-                "nothing was sent",
+                f"it would cost {quote}; backend {backend!r} has spent or reserved {number(used.amount)}{when}, "
+                f"the most is {number(cap)}; nothing was sent",
                 quote=quote,
             )
 

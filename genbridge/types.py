@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import attrs
 
+from genbridge.words import number
+
 
 class Media(StrEnum):
     """What a file is: an image, a video or an audio track."""
@@ -220,7 +222,7 @@ class Cost:
         if self.amount is None:
             return "unknown cost"
         mark = "" if self.certainty is Certainty.EXACT else "about "
-        return f"{mark}{self.amount:g} {self.unit}"
+        return f"{mark}{number(self.amount)} {self.unit}"
 
 
 @attrs.frozen(kw_only=True)

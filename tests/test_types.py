@@ -136,6 +136,7 @@ def test_the_medium_of_a_request_is_that_of_its_kind() -> None:
         (Cost(amount=130), "130 credits"),
         (Cost(amount=2.5, unit="USD", certainty=Certainty.ESTIMATED), "about 2.5 USD"),
         (Cost(amount=None), "unknown cost"),
+        (Cost(amount=1_234_567.5), "1234567.5 credits"),
         (Quote(amount=4), "about 4 credits"),
     ],
 )

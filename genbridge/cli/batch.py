@@ -16,7 +16,7 @@ from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.generate import backend_option, max_cost_option, prepare, timeout_option
 from genbridge.cli.item import Item
 from genbridge.cli.manifest import NAME, saved_files, write_manifest
-from genbridge.cli.money import Total, number, totals
+from genbridge.cli.money import Total, totals
 from genbridge.cli.output import error_form, interruption_form, money_form, print_json
 from genbridge.cli.progress import label
 from genbridge.cli.session import Session, pass_session, shared, with_json
@@ -25,6 +25,7 @@ from genbridge.cli.table import print_table, short, short_cost
 from genbridge.cli.tally import Board, Part, Tally, board
 from genbridge.errors import BudgetError, ConfigError, DownloadError, GenbridgeError, Problem, RequestError
 from genbridge.types import Cost, Job, JobStatus, Snapshot
+from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.batches import Batch, Entry, Outcome

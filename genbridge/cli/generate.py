@@ -20,6 +20,7 @@ from genbridge.cli.request import takes_request
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.errors import BudgetError, GenbridgeError
 from genbridge.types import Job, Quote, Request
+from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.client import Client
@@ -174,7 +175,7 @@ async def _place_one(client: Client, order: Order, max_cost: float | None) -> Or
 def _check_cost(quoted: Quote, most: float | None) -> None:
     """Raise `BudgetError` for a quote over the cap: of two jobs, neither is sent where one is too dear."""
     if most is not None and quoted.amount is not None and quoted.amount > most:
-        message = f"it would cost {quoted}, which is more than --max-cost {most:g}; nothing was sent"
+        message = f"it would cost {quoted}, which is more than --max-cost {number(most)}; nothing was sent"
         raise BudgetError(message, quote=quoted)
 
 

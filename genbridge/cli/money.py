@@ -7,11 +7,7 @@ from collections.abc import Iterable
 import attrs
 
 from genbridge.types import Certainty, Cost
-
-
-def number(amount: float) -> str:
-    """Write an amount with all its digits, and without what adding up floats leaves behind."""
-    return f"{round(amount, 6):.15g}"
+from genbridge.words import number
 
 
 @attrs.frozen(kw_only=True)

@@ -23,6 +23,7 @@ from genbridge.cli.table import print_table
 from genbridge.errors import GenbridgeError, JobError, PluginError, SubmitUnknownError
 from genbridge.plugins import installed
 from genbridge.types import Job, JobStatus
+from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.client import Client, Handle
@@ -166,8 +167,8 @@ async def _settled(handle: Handle) -> None:
 
 
 async def _ask_user(settling: Settling, handles: Sequence[Handle]) -> None:
-    for number, handle in enumerate(handles, 1):
-        _show(settling, handle.job, number, len(handles))
+    for place, handle in enumerate(handles, 1):
+        _show(settling, handle.job, f"{place} of {len(handles)}")
         answer = await _answer()
         if answer == "quit":
             return
@@ -186,9 +187,9 @@ async def _answer() -> str:
             return found
 
 
-def _show(settling: Settling, job: Job, number: int, count: int) -> None:
+def _show(settling: Settling, job: Job, place: str) -> None:
     say("")
-    title = (f"{number} of {count}", f"{job_label(job)}, job {job.id}")
+    title = (place, f"{job_label(job)}, job {job.id}")
     print_table(None, [title, *facts_of(job, utc_now()), ("asked", _asked(job)), ("look", _hint(settling, job))])
 
 
@@ -219,7 +220,7 @@ def _hint(settling: Settling, job: Job) -> str:
     """Return where to look for a job, and what to look for."""
     backend = settling.client.config.backends.get(job.backend)
     where = f" (that of {backend.key_url})" if backend and backend.key_url else ""
-    cost = "" if job.quote.amount is None else f", or for a balance that is lower by {job.quote.amount:g} {job.quote.unit}"
+    cost = "" if job.quote.amount is None else f", or for a balance that is lower by {number(job.quote.amount)} {job.quote.unit}"
     return f"in the list of your jobs on {job.provider}'s own site{where}, for this prompt and model at this time{cost}"
 
 

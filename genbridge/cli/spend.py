@@ -11,12 +11,12 @@ import attrs
 import click
 
 from genbridge.cli.console import remark, say
-from genbridge.cli.money import number
 from genbridge.cli.output import print_json, time_form
 from genbridge.cli.progress import utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
 from genbridge.types import Spent
+from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.client import Client

@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from genbridge.cli.money import number, totals
+from genbridge.cli.money import totals
 from genbridge.types import Certainty, Cost
-
-
-@pytest.mark.parametrize(
-    ("amount", "expected"),
-    [(75.0, "75"), (2.5, "2.5"), (0.1 + 0.2, "0.3"), (1_234_567.0, "1234567"), (123_456_789_012.5, "123456789012.5"), (0.0, "0")],
-)
-def test_an_amount_has_all_its_digits(amount: float, expected: str) -> None:
-    """And none that come from adding up."""
-    assert expected == number(amount)
 
 
 def test_costs_of_two_backends_are_never_added_together() -> None:

@@ -1,0 +1,27 @@
+"""Words for messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from genbridge.words import did_you_mean, listed, number
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [(75.0, "75"), (2.5, "2.5"), (0.1 + 0.2, "0.3"), (1_234_567.0, "1234567"), (123_456_789_012.5, "123456789012.5"), (0.0, "0")],
+)
+def test_an_amount_has_all_its_digits(amount: float, expected: str) -> None:
+    """And none that come from adding up."""
+    assert expected == number(amount)
+
+
+def test_a_word_close_to_a_known_one_is_answered_with_it() -> None:
+    """One that is like none is not."""
+    assert "; did you mean 'duration'?" == did_you_mean("durration", ["duration", "prompt"])
+    assert "" == did_you_mean("zzz", ["duration", "prompt"])
+
+
+def test_values_are_listed_in_words() -> None:
+    """Whatever they are."""
+    assert "a, 5" == listed(["a", 5])
