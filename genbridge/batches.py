@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from genbridge.budgets import check
+from genbridge.budgets import Budget, check
+from genbridge.client import Wish, absolute, budget_of
 from genbridge.errors import BudgetError, DownloadError, GenbridgeError, Problem, RequestError
 from genbridge.journal.records import request_text
 from genbridge.types import Certainty, Cost, Job, Quote, Request, Result, Snapshot
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from genbridge.client import Client, Handle
 
 _AT_ONCE = 16
-"""How many jobs of one backend are on their way to being accepted at once."""
+"""How many jobs with one model of one backend are on their way to being accepted at once."""
 
 Observer = Callable[["Entry", Snapshot], None]
 
@@ -62,7 +63,7 @@ class Batch:
         self._client = client
         self._max_cost = max_cost
         self._retry_failed = retry_failed
-        self._turns: defaultdict[str | None, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
+        self._turns: defaultdict[object, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
 
     @property
     def totals(self) -> tuple[Cost, ...]:
@@ -98,16 +99,16 @@ class Batch:
         return outcome if handle is None else attrs.evolve(outcome, job=handle.job)
 
     async def _submit(self, entry: Entry, directory: Path | str | None, observe: Observer | None) -> Handle:
-        async with self._turns[entry.wish]:
-            return await self._client.submit(
-                entry.request,
-                backend=entry.wish,
-                max_cost=self._max_cost,
-                id=entry.id,
-                save_to=directory,
-                retry_failed=self._retry_failed,
-                observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
-            )
+        wish = Wish(
+            max_cost=self._max_cost,
+            id=entry.id,
+            save_to=None if directory is None else absolute(directory),
+            retry_failed=self._retry_failed,
+            alone=True,
+            observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
+        )
+        async with self._turns[entry.wish, entry.quote and entry.quote.model]:
+            return await self._client._carry_out(entry.request, entry.wish, wish)  # noqa: SLF001 (a batch is a part of the client)
 
 
 def _totals(quotes: Iterable[Quote]) -> tuple[Cost, ...]:
@@ -148,8 +149,6 @@ async def prepare(
         entry = Entry(index=index, id=key, request=request, wish=wish, backend=wish)
         try:
             entries.append(await _priced(client, entry, retry_failed=retry_failed))
-        except BudgetError:
-            raise
         except RequestError as error:
             problems += _placed(f"requests[{index}]", error)
     if problems:
@@ -191,7 +190,8 @@ def stable_ids(name: str, requests: Sequence[Request], ids: Sequence[str | None]
 
 async def _priced(client: Client, entry: Entry, *, retry_failed: bool) -> Entry:
     """Return an entry with what is on record of it, or else with what it will cost."""
-    job = await client._standing(entry.id, entry.request, retry_failed=retry_failed)  # noqa: SLF001 (a batch is a part of the client)
+    wish = Wish(id=entry.id, retry_failed=retry_failed)
+    job, _ = await client._standing(wish, entry.request)  # noqa: SLF001 (a batch is a part of the client)
     if job is not None:
         return attrs.evolve(entry, job=job, backend=job.backend)
     quote = await client.quote(entry.request, backend=entry.wish)
@@ -206,11 +206,21 @@ def _check_total(totals: Sequence[Cost], most: float | None) -> None:
 
 
 async def _check_budgets(client: Client, entries: Sequence[Entry], max_cost: float | None) -> None:
-    """Raise `BudgetError` when all jobs that would be sent are more than a backend's caps allow."""
-    quotes: dict[str, list[Quote]] = {}
-    for entry in entries:
-        if entry.quote is not None and entry.backend is not None:
-            quotes.setdefault(entry.backend, []).append(entry.quote)
-    for backend, group in quotes.items():
-        budget, today, ever = await client._room(backend, max_cost)  # noqa: SLF001 (as above)
-        check(backend, group, budget, today=today, ever=ever)
+    """Raise `BudgetError` when a job, or all jobs that would be sent, cost more than a backend's caps allow."""
+    to_send = [(entry, entry.quote, entry.backend) for entry in entries if entry.quote is not None and entry.backend is not None]
+    budgets = {backend: budget_of(client.config.backends[backend], max_cost) for _, _, backend in to_send}
+    _check_each([(entry, quote, budgets[backend]) for entry, quote, backend in to_send])
+    for backend, budget in budgets.items():
+        today, ever = await client.used(backend)
+        check(backend, [quote for _, quote, name in to_send if name == backend], budget, today=today, ever=ever)
+
+
+def _check_each(jobs: Sequence[tuple[Entry, Quote, Budget]]) -> None:
+    dear = [
+        Problem(f"requests[{entry.index}]", f"it would cost {quote}, the most for one job is {budget.per_job:g}")
+        for entry, quote, budget in jobs
+        if budget.per_job is not None and quote.amount is not None and quote.amount > budget.per_job
+    ]
+    if dear:
+        quote = max((quote for _, quote, _ in jobs), key=lambda quote: quote.amount or 0.0)
+        raise BudgetError(f"{len(dear)} of the batch cost more than one job may; nothing was sent", problems=dear, quote=quote)

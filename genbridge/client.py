@@ -193,27 +193,31 @@ class Client:
         Raises `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap,
         `BackendError` when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
         """
-        _check_cap(max_cost)
-        standing = None if id is None else await self._standing(id, request, retry_failed=retry_failed)
+        if id is not None:
+            _check_id(id)
+        save_to = None if save_to is None else absolute(save_to)
+        wish = Wish(max_cost=max_cost, id=id, save_to=save_to, retry_failed=retry_failed, observe=observe)
+        return await self._carry_out(request, backend, wish)
+
+    async def _carry_out(self, request: Request, backend: str | None, wish: Wish) -> Handle:
+        _check_cap(wish.max_cost)
+        standing, number = (None, 1) if wish.id is None else await self._standing(wish, request)
         if standing is not None:
-            return await self._again(standing, observe)
-        number = 1 if id is None else (await self._latest(id))[1]
-        wish = _Wish(max_cost=max_cost, save_to=None if save_to is None else _absolute(save_to), observe=observe)
+            return await self._again(standing, wish.observe)
         plans = _with_key(await self._plans(request, backend))
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
-                return await self._submit(account, plan, attrs.evolve(wish, id=_numbered(id, tries)), patience=0.0)
+                return await self._submit(account, plan, attrs.evolve(wish, id=_numbered(wish.id, tries)), patience=0.0)
             except BackendError as error:
                 if error.verdict not in {Verdict.REFUSED, Verdict.NOT_SENT}:
                     raise
                 _log.warning("%s; nothing was started, so backend %r is asked", error, following.name)
         account, plan = plans[-1]
-        wish = attrs.evolve(wish, id=_numbered(id, number + len(plans) - 1))
+        wish = attrs.evolve(wish, id=_numbered(wish.id, number + len(plans) - 1))
         return await self._submit(account, plan, wish, patience=account.config.patience)
 
     async def _latest(self, given: str) -> tuple[Job | None, int]:
         """Return the last job on record of an id, and the number that its next try has."""
-        _check_id(given)
         job = None
         for number in count(1):
             following = await self._record.get(str(_numbered(given, number)))
@@ -222,19 +226,19 @@ class Client:
             job = following
         raise AssertionError("unreachable")
 
-    async def _standing(self, given: str, request: Request, *, retry_failed: bool) -> Job | None:
-        """Return the job on record that a request of that id comes to, so that nothing is sent."""
-        job, _ = await self._latest(given)
+    async def _standing(self, wish: Wish, request: Request) -> tuple[Job | None, int]:
+        """Return the job on record that a request of that id comes to, if any, and the number of the try that it would be else.
+
+        Both are of one look: a job that another process adds after it has that number, and is found when this one is added.
+        """
+        job, number = await self._latest(str(wish.id))
         if job is None:
-            return None
+            return None, number
         if request_text(job.request) != request_text(request):
             message = f"job {job.id} on record has this id and another request; give this request an id of its own"
             raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
-        return None if never_started(job) or (retry_failed and _failed(job)) else job
-
-    async def _room(self, backend: str, max_cost: float | None) -> tuple[Budget, Used, Used]:
-        """Return a backend's caps, and what was used of them today and ever."""
-        return _budget(self.config.backends[backend], max_cost), *await self._record.used(backend)
+        goes_on = not never_started(job) and not (wish.retry_failed and _failed(job))
+        return (job if goes_on else None), number
 
     async def _again(self, job: Job, observe: Listener) -> Handle:
         """Return the handle of a job that is asked for once more."""
@@ -242,7 +246,7 @@ class Client:
         await handle._attach(observe)  # noqa: SLF001 (the two are one module's)
         return handle
 
-    async def _submit(self, account: Account, plan: Plan, wish: _Wish, *, patience: float) -> Handle:
+    async def _submit(self, account: Account, plan: Plan, wish: Wish, *, patience: float) -> Handle:
         account.config.require_key()
         job = Job(
             id=wish.id or uuid4().hex,
@@ -258,8 +262,15 @@ class Client:
             created_at=self._clock.now(),
             save_to=wish.save_to,
         )
-        budget = _budget(account.config, wish.max_cost)
-        drive = await self._driver.submit(job, account, budget, patience=patience, listen=wish.observe)
+        budget = budget_of(account.config, wish.max_cost)
+        drive = await self._driver.submit(
+            job,
+            account,
+            budget,
+            patience=patience,
+            alone=wish.alone and not account.plugin.supports("recover"),
+            listen=wish.observe,
+        )
         if drive is None:
             known = await self._record.get(job.id)
             return await self._again(known or job, wish.observe)
@@ -363,6 +374,10 @@ class Client:
         """
         batch = await self.batch(requests, **terms)
         return await batch.run(directory=directory, timeout=timeout)
+
+    async def used(self, backend: str) -> tuple[Used, Used]:
+        """Return what counts against a backend's caps: of today (UTC), and of everything on record."""
+        return await self._record.used(backend)
 
     async def spend(self, *, since: datetime | None = None) -> list[Spent]:
         """Return what the jobs on record cost, or those created since a time, by day, backend and model."""
@@ -477,16 +492,23 @@ class Client:
 
 
 @attrs.frozen(kw_only=True)
-class _Wish:
-    """What the caller of a submit wants of the job, beside the request."""
+class Wish:
+    """What the caller of a submit wants of the job, beside the request.
 
-    max_cost: float | None
-    save_to: Path | None
-    observe: Listener
+    With `alone`, no other such POST to a backend that cannot be asked what became of one is under way at the same time, so that
+    whatever ends this process leaves one in doubt at the most.
+    """
+
+    max_cost: float | None = None
     id: str | None = None
+    save_to: Path | None = None
+    retry_failed: bool = False
+    alone: bool = False
+    observe: Listener = None
 
 
-def _absolute(path: Path | str) -> Path:
+def absolute(path: Path | str) -> Path:
+    """Return a path that means the same from everywhere."""
     return Path(path).absolute()
 
 
@@ -518,7 +540,8 @@ def _sandbox_config(sandbox: Sandbox) -> Config:
     return Config(backends=backends, routes={_EVERYTHING: everything}, default=_EVERYTHING)
 
 
-def _budget(config: BackendConfig, max_cost: float | None) -> Budget:
+def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
+    """Return the caps of a backend, with the caller's own for one job."""
     per_job = [cap for cap in (config.budget.per_job, max_cost) if cap is not None]
     return attrs.evolve(config.budget, per_job=min(per_job, default=None))
 

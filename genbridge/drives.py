@@ -55,6 +55,8 @@ class Drive:
     """The look at the record with which driving a job on record begins."""
     answered: asyncio.Event = attrs.field(factory=_set_event)
     """Set but for the time from the record of an intent to submit to that of what came of it."""
+    alone: bool = False
+    """Whether no other such POST to its backend may be under way beside its own."""
     stop: asyncio.Event = attrs.field(factory=asyncio.Event)
     """Set when a job that is still waiting to be sent is cancelled."""
 

@@ -103,16 +103,19 @@ class Scheduler:
 
     # What the client asks for.
 
-    async def submit(self, job: Job, account: Account, budget: Budget, *, patience: float, listen: Listener) -> Drive | None:
+    async def submit(
+        self, job: Job, account: Account, budget: Budget, *, patience: float, alone: bool, listen: Listener
+    ) -> Drive | None:
         """Record a job, submit it and return when the service has accepted it; raises what went wrong.
 
-        Returns `None` when a job of that id is on record already. `listen` is told of everything that is seen of the job. Whoever
+        Returns `None` when a job of that id is on record already. `alone` waits until no other such POST to the backend is without
+        its answer. `listen` is told of everything that is seen of the job. Whoever
         gives up waiting does not stop the job.
         """
         self._check_open()
         drive = self._drives.get(job.id)
         if drive is None:
-            drive = self._drives[job.id] = Drive(job=job, account=account, listeners=[listen] if listen else [])
+            drive = self._drives[job.id] = Drive(job=job, account=account, alone=alone, listeners=[listen] if listen else [])
             self._spawn(self._guard(drive, self._submits.begin, drive, budget, patience))
         await drive.accepted.wait()
         if drive.on_record:

@@ -50,6 +50,7 @@ class Submits:
         self._clock = clock
         self._end = end
         self._turns: dict[tuple[str, str], asyncio.Lock] = {}
+        self._posting: dict[str, Drive] = {}
         self._stopped = False
 
     def stop(self) -> None:
@@ -96,6 +97,8 @@ class Submits:
             return None
         async with self._turns.setdefault((drive.job.backend, drive.job.model), asyncio.Lock()):
             while not drive.stop.is_set():
+                if drive.alone:
+                    await self._others_answered(drive)
                 if self._stopped:
                     return None
                 answer = await self._begin_submit(drive, drive.lease)
@@ -106,6 +109,12 @@ class Submits:
                 await wait_for(self._clock, drive.stop, answer.seconds)
         await self._polls.finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=nothing(drive.job, "it was never sent")))
         return None
+
+    async def _others_answered(self, drive: Drive) -> None:
+        """Wait until what came of the last POST that was to be alone is on record; then it is this one's turn."""
+        while (other := self._posting.get(drive.job.backend)) and not other.answered.is_set():
+            await other.answered.wait()
+        self._posting[drive.job.backend] = drive
 
     async def _begin_submit(self, drive: Drive, lease: Lease) -> Attempt | Wait | None:
         """Record the intent; from here on closing waits until what came of it is on record."""

@@ -92,18 +92,17 @@ class Transport:
         body = _body(call, where)
         _check_headers(call, where)
         started = time.perf_counter()
-        outcome = await self._attempt(call, url, origin, body)
+        outcome = await self._attempt(call, url, origin, body, where)
         if isinstance(outcome, TransportError):
             _log.debug("%s: %s", where, outcome)
             raise outcome
         _log.debug("%s: HTTP %d in %.0f ms", where, outcome.status, (time.perf_counter() - started) * 1000)
-        _check_redirect(outcome, where, origin.secret)
         return outcome
 
-    async def _attempt(self, call: Call, url: URL, origin: Origin, body: bytes | None) -> Reply | TransportError:
+    async def _attempt(self, call: Call, url: URL, origin: Origin, body: bytes | None, where: str) -> Reply | TransportError:
         """Make the call, and return rather than raise what went wrong, so that no aiohttp error is chained to it.
 
-        The key is below this frame alone, in ones that are no part of any traceback.
+        The key is in this frame and below alone, which are no part of any traceback.
         """
         trace = _Trace(has_body=body is not None)
         repeats = call.method in _REPEATS_BY_NATURE
@@ -119,7 +118,8 @@ class Transport:
                 trace_request_ctx=trace,
             ) as response:
                 reply_body = await _read(response)
-                return Reply(status=response.status, headers=dict(response.headers), body=reply_body, received=time.time())
+                reply = Reply(status=response.status, headers=dict(response.headers), body=reply_body, received=time.time())
+                return _redirection(reply, where, origin.secret) or reply
         except asyncio.CancelledError as stop:
             stopped = stop.args
         except Exception as error:  # noqa: BLE001 (whatever it is, the trace tells whether anything was sent)
@@ -265,14 +265,16 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(chunks)
 
 
-def _check_redirect(reply: Reply, where: str, secret: Secret | None) -> None:
-    if 300 <= reply.status < 400:
-        target = _target(reply) if secret is None else secret.struck_from(_target(reply))
-        raise TransportError(
-            f"{where} is redirected to {target} (HTTP {reply.status}), which is not followed; set the backend's base_url "
-            "to the service's own address",
-            verdict=Verdict.UNKNOWN,
-        )
+def _redirection(reply: Reply, where: str, secret: Secret | None) -> TransportError | None:
+    """Return the error that an answer is which leads elsewhere, if it does."""
+    if not 300 <= reply.status < 400:
+        return None
+    target = _target(reply) if secret is None else secret.struck_from(_target(reply))
+    return TransportError(
+        f"{where} is redirected to {target} (HTTP {reply.status}), which is not followed; set the backend's base_url to the "
+        "service's own address",
+        verdict=Verdict.UNKNOWN,
+    )
 
 
 def _target(reply: Reply) -> str:

@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studio import LOST, REQUEST, KeyedStudio, Studio, a_config, a_service, accepted, done, opened, running, said
+from studio import LOST, REQUEST, KeyedStudio, Service, Studio, a_config, a_service, accepted, done, opened, running, said
 
 import genbridge
 from genbridge import (
     BlockingClient,
     BudgetError,
+    Call,
     Certainty,
     Client,
     Cost,
@@ -30,6 +32,7 @@ from genbridge import (
 )
 from genbridge.batches import Entry, stable_ids
 from genbridge.budgets import Budget
+from genbridge.transport import Origin
 
 THREE = [VideoRequest(f"a fox {number}", duration=5) for number in range(3)]
 
@@ -186,7 +189,12 @@ async def test_one_that_fails_stops_no_other() -> None:
     ("terms", "budget", "words"),
     [
         ({"max_total": 149}, Budget(), "the batch would cost 150 credits \\(3 jobs\\), the most is 149"),
-        ({"max_cost": 49}, Budget(), "it would cost 50 credits, the most for one job is 49"),
+        (
+            {"max_cost": 49},
+            Budget(),
+            r"3 of the batch cost more than one job may; nothing was sent\n  requests\[0\]: it would cost 50",
+        ),
+        ({}, Budget(per_job=49), r"requests\[2\]: it would cost 50 credits, the most for one job is 49"),
         ({}, Budget(per_day=149), "has spent or reserved 100 today"),
         ({}, Budget(total=149), "has spent or reserved 100, the most is 149"),
         ({}, Budget(jobs_per_day=2), "has had 2 jobs today"),
@@ -256,6 +264,41 @@ async def test_two_processes_that_run_one_batch_pay_for_it_once(tmp_path: Path) 
         for outcomes in await service.clock.run(both):
             assert [None] * 3 == [outcome.error for outcome in outcomes]
     assert 3 == len(service.posts)
+
+
+async def test_two_processes_that_submit_one_id_at_the_same_moment_pay_once(tmp_path: Path) -> None:
+    """Whatever of the other's steps falls between two of one's own."""
+    service = a_service(polls=[running()])
+    async with opened(service, journal=tmp_path / "jobs.db") as one, opened(service, journal=tmp_path / "jobs.db") as other:
+        for number in range(20):
+            work = asyncio.gather(*(client.submit(REQUEST, id=f"order-{number}") for client in (one, other)))
+            assert {f"order-{number}"} == {handle.id for handle in await service.clock.run(work)}
+    assert 20 == len(service.posts)
+
+
+@attrs.define
+class Slow(Service):
+    """A service whose answers to submits take many turns of the loop, and which counts how many are without one."""
+
+    under_way: int = 0
+    most: int = 0
+
+    async def send(self, call: Call, origin: Origin) -> Reply:
+        self.under_way += call.method == "POST"
+        self.most = max(self.most, self.under_way)
+        for _ in range(80):
+            await asyncio.sleep(0)
+        self.under_way -= call.method == "POST"
+        return await super().send(call, origin)
+
+
+@pytest.mark.parametrize(("studio", "at_once"), [(Studio(), 1), (KeyedStudio(), 3)])
+async def test_a_batch_has_one_post_under_way_where_nobody_can_be_asked_what_became_of_it(studio: Studio, at_once: int) -> None:
+    """So that a kill leaves one in doubt at the most."""
+    service = Slow(submits=[accepted()], polls=[done()])
+    async with opened(service, studio=studio) as client:
+        await service.clock.run(client.generate_many(THREE))
+    assert (at_once, 3) == (service.most, len(service.posts))
 
 
 async def test_a_key_made_of_an_id_is_the_same_without_the_record() -> None:

@@ -87,6 +87,7 @@ PUBLIC = [
     "Text",
     "TransportError",
     "UnknownProviderError",
+    "Used",
     "Verdict",
     "VideoRequest",
     "draw_png",

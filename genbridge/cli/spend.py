@@ -106,7 +106,7 @@ def spend(session: Session, *, group: Sequence[str], since: datetime | None, bac
 
     async def work(client: Client) -> tuple[list[Spent], list[Cap]]:
         wanted = [spent for spent in await client.spend(since=since) if backend in (None, spent.backend)]
-        return wanted, await caps(client, _wanted(client.config, backend), utc_now())
+        return wanted, await caps(client, _wanted(client.config, backend))
 
     by = tuple(dict.fromkeys(group)) or GROUPS
     spent, limits = session.run(work)
@@ -148,35 +148,23 @@ def _wanted(config: Config, name: str | None) -> Sequence[BackendConfig]:
     return [backend for backend in config.backends.values() if name in (None, backend.name)]
 
 
-async def caps(client: Client, backends: Iterable[BackendConfig], now: datetime) -> list[Cap]:
+async def caps(client: Client, backends: Iterable[BackendConfig]) -> list[Cap]:
     """Return how much of each configured cap is used."""
-    today = _midnight(now.astimezone(UTC).date())
     found: list[Cap] = []
     for backend in backends:
         budget = backend.budget
-        for of, most, used, since in (
-            ("credits today (UTC)", budget.per_day, _credits, today),
-            ("jobs today (UTC)", budget.jobs_per_day, _jobs, today),
-            ("credits in all", budget.total, _credits, None),
-            ("jobs in all", budget.jobs, _jobs, None),
-        ):
-            if most is not None:
-                found.append(Cap(backend=backend.name, of=of, used=await used(client, backend, since), most=most))
+        today, ever = await client.used(backend.name)
+        found += [
+            Cap(backend=backend.name, of=of, used=used, most=most)
+            for of, most, used in (
+                ("credits today (UTC)", budget.per_day, today.amount),
+                ("jobs today (UTC)", budget.jobs_per_day, today.jobs),
+                ("credits in all", budget.total, ever.amount),
+                ("jobs in all", budget.jobs, ever.jobs),
+            )
+            if most is not None
+        ]
     return found
-
-
-async def _credits(client: Client, backend: BackendConfig, since: datetime | None) -> float:
-    return sum(spent.charged + spent.reserved for spent in await client.spend(since=since) if spent.backend == backend.name)
-
-
-async def _jobs(client: Client, backend: BackendConfig, since: datetime | None) -> int:
-    """Return how many jobs count for a cap: all but those that have ended at no cost."""
-    count = 0
-    async for job in client.jobs(backend=backend.name):
-        if since is not None and job.created_at < since:
-            break
-        count += not (job.finished_at and job.cost and job.cost.amount == 0)
-    return count
 
 
 # For people.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Self
 import attrs
 import pytest
 
+from genbridge.budgets import Used
 from genbridge.catalogue import Capabilities, Choice, Model, Price, Range
 from genbridge.cli import app
 from genbridge.cli.session import Session
@@ -162,6 +164,7 @@ class FakeClient:
     settles: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     """What a job in doubt is found to be when its service is asked."""
     bill: list[Spent] = attrs.field(factory=list)
+    usage: dict[str, tuple[Used, Used]] = attrs.field(factory=lambda: defaultdict(lambda: (Used(), Used())))
 
     async def __aenter__(self) -> Self:
         return self
@@ -230,6 +233,10 @@ class FakeClient:
         for job in reversed(self.record.values()):
             if not (unfinished and job.status.terminal):
                 yield job
+
+    async def used(self, backend: str) -> tuple[Used, Used]:
+        self.asked.append(("used", backend))
+        return self.usage[backend]
 
     async def spend(self, *, since: datetime | None = None) -> list[Spent]:
         self.asked.append(("spend", since))

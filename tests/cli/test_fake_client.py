@@ -22,7 +22,7 @@ def taken(method: Callable[..., Any]) -> list[inspect.Parameter]:
     return list(inspect.signature(method).parameters.values())
 
 
-@pytest.mark.parametrize("name", ["quote", "submit", "handle", "resume", "jobs", "spend", "models", "download"])
+@pytest.mark.parametrize("name", ["quote", "submit", "handle", "resume", "jobs", "spend", "used", "models", "download"])
 def test_the_client_takes_what_the_real_one_takes(client: Any, name: str) -> None:
     """A call that works here works there."""
     assert taken(methods(Client)[name]) == taken(methods(type(client))[name])
@@ -37,5 +37,5 @@ def test_its_handles_take_what_the_real_ones_take(client: Any, make_job: Callabl
 def test_no_method_is_without_its_comparison(client: Any, make_job: Callable[..., Job]) -> None:
     """What is added to one of them is compared too, and has a real method behind it."""
     fake = {*methods(type(client)), *methods(type(client.handle(make_job())))}
-    of_client = {"quote", "submit", "handle", "resume", "jobs", "spend", "models", "download"}
+    of_client = {"quote", "submit", "handle", "resume", "jobs", "spend", "used", "models", "download"}
     assert of_client | {"events", "result", "cancel", "not_sent", "adopt"} == fake
