@@ -27,6 +27,10 @@ CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 COVERED = CURRENT if CURRENT in PYTHONS else PYTHONS[0]
 """The Python that coverage is measured on: the one nox runs on, as that one is surely there."""
 
+HARNESSES = ROOT / "tests" / "faults"
+PEERS = ("openai", "fal-client", "litellm")
+"""What people use today, to be put to the same faults."""
+
 INSTALLED_ONLY = {"PYTHONSAFEPATH": "1"}
 """Keeps the working directory, and so the sources, off the import path, in subprocesses too."""
 
@@ -121,3 +125,46 @@ def coverage(session: nox.Session) -> None:
     session.install(*[need for need in nox.project.dependency_groups(PYPROJECT, "test") if need.startswith("coverage")])
     session.run("coverage", "combine")
     session.run("coverage", "report")
+
+
+def run_harness(session: nox.Session, script: str, *arguments: str) -> None:
+    """Run a script of the harnesses against the wheel: its own folder is on the import path, and the sources are not."""
+    session.run("python", str(HARNESSES / script), *arguments)
+
+
+def peer(session: nox.Session, name: str) -> str:
+    """Install another client in an environment of its own, and return the option that names its interpreter."""
+    place = Path(session.create_tmp(), name)
+    python = place / "bin" / "python"
+    if not python.exists():
+        session.run("python", "-m", "venv", str(place))
+    session.run(str(python), "-m", "pip", "install", "--quiet", name, external=True)
+    return f"--peer={name}={python}"
+
+
+@nox.session(python=COVERED, default=False, requires=["build"])
+def faults(session: nox.Session) -> None:
+    """Break every step of a job in every way, and count; `-- --quick` in a minute, without the other clients."""
+    install(session, "test", extras="[cli]")
+    peers = [] if "--quick" in session.posargs else [peer(session, name) for name in PEERS]
+    run_harness(session, "faults.py", *peers, *session.posargs)
+
+
+@nox.session(python=COVERED, default=False, requires=["build"])
+def crash(session: nox.Session) -> None:
+    """Kill programs at every point, share and damage their journals, and count; `-- --quick` in a few minutes."""
+    install(session, "test", extras="[cli]")
+    run_harness(session, "crash.py", *session.posargs)
+    run_harness(session, "kill_batch.py", *session.posargs)
+    run_harness(session, "shared.py", "pace", *session.posargs)
+    run_harness(session, "shared.py", "cap", *session.posargs)
+    run_harness(session, "storage.py", *session.posargs)
+
+
+@nox.session(python=COVERED, default=False, requires=["build"])
+def fuzz(session: nox.Session) -> None:
+    """Feed nonsense to whatever reads something from outside, for ten minutes; `-- --quick` in less than one."""
+    install(session, "test", extras="[cli]")
+    # There is not a wheel for every Python and system; the harness does with Hypothesis then, and says so.
+    session.run("python", "-m", "pip", "install", "--quiet", "--only-binary=:all:", "atheris", success_codes=[0, 1])
+    run_harness(session, "fuzz.py", *session.posargs)
