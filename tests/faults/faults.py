@@ -18,7 +18,7 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -58,6 +58,11 @@ async def run_all(*, quick: bool) -> list[Outcome]:
         return await asyncio.gather(*(one(number) for number in range(len(pairs))))
 
 
+async def run_both(*, quick: bool, peers: Mapping[str, str]) -> tuple[list[Outcome], list[Count]]:
+    """Run the scenarios, and beside them the other clients, as all of them mostly wait."""
+    return await asyncio.gather(run_all(quick=quick), count_all(peers))
+
+
 def verdict(outcomes: Sequence[Outcome]) -> list[str]:
     """Return a line for each outcome that is not as it must be."""
     return [
@@ -93,8 +98,7 @@ def main() -> int:
     # What the faults make it say is what is meant to happen.
     logging.getLogger("genbridge").setLevel(logging.CRITICAL)
     began = time.monotonic()
-    outcomes = asyncio.run(run_all(quick=chosen.quick))
-    counts = asyncio.run(count_all(dict(peer.split("=", 1) for peer in chosen.peer))) if chosen.peer else []
+    outcomes, counts = asyncio.run(run_both(quick=chosen.quick, peers=dict(peer.split("=", 1) for peer in chosen.peer)))
     for line in printed(outcomes, counts):
         say(line)
     failures = verdict(outcomes)
