@@ -438,10 +438,10 @@ def test_two_processes_at_once_are_one_service(tmp_path: Path) -> None:
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     """It may hold prompts and pictures; and nothing is left lying beside it but the lock."""
-    path = tmp_path / "state.json"
+    path = tmp_path / "state" / "state.json"
     services([1000.0], path).answer("acme", COUNT)
-    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-    assert ["state.json", "state.json.lock"] == sorted(file.name for file in tmp_path.iterdir())
+    assert (0o700, 0o600) == (stat.S_IMODE(path.parent.stat().st_mode), stat.S_IMODE(path.stat().st_mode))
+    assert ["state.json", "state.json.lock"] == sorted(file.name for file in path.parent.iterdir())
 
 
 def test_a_call_that_changes_nothing_writes_nothing(tmp_path: Path) -> None:

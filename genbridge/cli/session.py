@@ -37,7 +37,7 @@ def _state_folder() -> Path:
 
     folder = state_dir()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         message = (
             f"the folder {str(folder)!r} for the record of jobs cannot be made: {error.strerror}; set {STATE_VARIABLE} to another"

@@ -64,7 +64,7 @@ class Memory:
 
     def _open_lock(self) -> int | None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             self._complain("lock", "the sandbox's state is not kept: %s", error)

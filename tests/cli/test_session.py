@@ -65,6 +65,15 @@ def test_a_state_folder_that_cannot_be_made_is_a_matter_of_the_configuration(
         connect(Session(sandbox=True))
 
 
+def test_a_state_folder_is_the_users_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever makes it first: the record of jobs is in it too."""
+    monkeypatch.setenv("GENBRIDGE_STATE_DIR", str(tmp_path / "state"))
+
+    connect(Session(sandbox=True))
+
+    assert 0o700 == stat.S_IMODE((tmp_path / "state").stat().st_mode)
+
+
 @pytest.mark.parametrize(
     ("submitting", "expected"), [(0, ""), (1, "interrupted; waiting a few seconds for the answer to what was being sent\n")]
 )
