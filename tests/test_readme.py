@@ -46,6 +46,24 @@ def test_the_second_command_is_what_ci_runs() -> None:
     assert [*re.findall(r"pip install (?:--quiet )?(nox)\b", script), *re.findall(r'/bin/(nox)" "\$@"', script)] == ["nox", "nox"]
 
 
+# The table of counts.
+
+
+def test_the_counts_are_those_that_the_harness_printed() -> None:
+    """Each client's numbers are its numbers on the page that `nox -s faults` writes."""
+    page = (ROOT / "docs" / "reference" / "faults.md").read_text(encoding="utf-8").partition("\n## Other clients\n")[2]
+    printed = {(client, "fallback" in call, *counts) for client, call, _, *counts in table_lines(page)}
+    _, *lines = table_lines(README.partition("\nThis is measured.")[2].partition("\n\n`nox")[0])
+    named = [(client.partition(",")[0], "fallback" in client, *counts) for client, *counts in lines]
+    assert set() == {("litellm 1.106.2" if client == "the same" else client, *rest) for client, *rest in named} - printed
+    assert 5 == len(named)
+
+
+def table_lines(text: str) -> list[list[str]]:
+    """Return the cells of every line of a table but the one under its head."""
+    return [cells(line) for line in text.splitlines() if line.startswith("|") and "---" not in line]
+
+
 # The table of fields.
 
 
