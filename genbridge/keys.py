@@ -71,8 +71,8 @@ def _forms(character: str) -> str:
     """
     plain, number = re.escape(character), f"{ord(character):02x}"
     digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in number)
-    behind = "" if character.isalnum() else rf"|\\+{plain}"
-    return rf"(?:{plain}{behind}|\\+u00{digits}|%{digits})"
+    behind = "" if character.isalnum() else rf"\\+{plain}|"
+    return rf"(?:{behind}{plain}|\\+u00{digits}|%{digits})"
 
 
 @attrs.frozen(kw_only=True)

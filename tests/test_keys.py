@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from genbridge.config import BackendConfig
@@ -140,6 +140,7 @@ def test_a_key_is_struck_from_a_text_however_it_is_written(written: str) -> None
 
 
 @given(st.text("".join(map(chr, range(33, 127))), min_size=8), st.text())
+@example("0000000\\", "")
 def test_any_key_is_struck_from_any_text(key: str, around: str) -> None:
     """Whatever JSON has to escape in it."""
     secret = Secret(key)

@@ -385,7 +385,7 @@ async def test_a_redirect_is_not_followed(transport: Transport, status: int) -> 
     async with Peer(says(OK)).serving() as elsewhere:
         head = f"HTTP/1.1 {status} Moved\r\nlocation: {elsewhere.url}/jobs?{SIGNATURE}\r\ncontent-length: 0\r\n\r\n"
         async with Peer(says(head.encode())).serving() as peer:
-            error = await failed(transport, a_post(), peer.url)
+            error = await failed(transport, a_post(timeout=30), peer.url)
     expected = (
         f"POST {peer.url}/jobs is redirected to {elsewhere.url}/jobs (HTTP {status}), which is not followed; set the backend's "
         "base_url to the service's own address"
@@ -409,7 +409,7 @@ async def test_a_redirect_is_not_followed(transport: Transport, status: int) -> 
 async def test_a_redirect_that_leads_anywhere_is_told_without_its_secrets(transport: Transport, location: str, shown: str) -> None:
     """To nowhere, to nonsense, to a path and to a place with a password, or with the key."""
     async with Peer(says(f"HTTP/1.1 302 Found\r\n{location}content-length: 0\r\n\r\n".encode())).serving() as peer:
-        error = await failed(transport, a_post(), peer.url)
+        error = await failed(transport, a_post(timeout=30), peer.url)
     assert f"is redirected to {shown} (HTTP 302)" in error.message
 
 
