@@ -32,10 +32,6 @@ class Budget:
         """Whether it matters what was spent before."""
         return any(cap is not None for cap in (self.per_day, self.jobs_per_day, self.total, self.jobs))
 
-    @property
-    def _of_credits(self) -> bool:
-        return any(cap is not None for cap in (self.per_job, self.per_day, self.total))
-
 
 @attrs.frozen(kw_only=True)
 class Used:
@@ -59,7 +55,7 @@ def check(backend: str, quotes: Iterable[Quote], budget: Budget, *, today: Used,
 
 
 def _check_job(backend: str, quote: Quote, budget: Budget) -> None:
-    if quote.amount is None and budget._of_credits:  # noqa: SLF001 (one module)
+    if quote.amount is None and any(cap is not None for cap in (budget.per_job, budget.per_day, budget.total)):
         raise BudgetError(
             f"the price on backend {backend!r} is not known ({quote.basis}), so a cap on {quote.unit} cannot be kept; nothing was "
             "sent. Choose a model with a known price, or lift the cap",

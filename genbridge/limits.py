@@ -12,6 +12,9 @@ import attrs
 from genbridge.catalogue import Limits
 from genbridge.types import Media
 
+_CONCURRENT_CHECK = 1.0
+"""How often, in seconds, to look whether a running job has ended."""
+
 
 @attrs.frozen(kw_only=True)
 class Rule:
@@ -33,10 +36,6 @@ class Wait:
 
     seconds: float
     reason: str
-
-
-_CONCURRENT_CHECK = 1.0
-"""How often, in seconds, to look whether a running job has ended."""
 
 
 def next_start(recent: Sequence[float], running: int, rule: Rule, now: float) -> Wait | None:

@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 """Waits, in seconds, before a submit that was certainly not sent is tried again."""
 _RATE_PAUSE = 5.0
+"""Seconds before the second try where a service says "too many" and not for how long; each later wait is twice the last."""
 _LOOK_UPS = (0.0, 2.0, 8.0, 30.0, 85.0)
 """Waits, in seconds, before each look-up of an ambiguous submit."""
 _QUICK_LOOK_UPS = 3

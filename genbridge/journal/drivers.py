@@ -20,6 +20,7 @@ import attrs
 DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a driver's jobs may be taken over."""
 _FORGET_AFTER = 86400.0
+"""Seconds without a sign of life after which a driver that has no jobs is forgotten."""
 _PROC = Path("/proc")
 
 
