@@ -17,6 +17,7 @@ from genbridge.client import Wish, absolute, budget_of
 from genbridge.errors import BudgetError, DownloadError, GenbridgeError, Problem, RequestError
 from genbridge.journal.records import request_text
 from genbridge.types import Certainty, Cost, Job, Quote, Request, Result, Snapshot
+from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.client import Client, Handle
@@ -107,7 +108,7 @@ class Batch:
             alone=True,
             observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
         )
-        async with self._turns[entry.wish, entry.quote and entry.quote.model]:
+        async with self._turns[entry.wish, entry.quote.model if entry.quote else None]:
             return await self._client._carry_out(entry.request, entry.wish, wish)  # noqa: SLF001 (a batch is a part of the client)
 
 
@@ -190,8 +191,8 @@ def stable_ids(name: str, requests: Sequence[Request], ids: Sequence[str | None]
 
 async def _priced(client: Client, entry: Entry, *, retry_failed: bool) -> Entry:
     """Return an entry with what is on record of it, or else with what it will cost."""
-    wish = Wish(id=entry.id, retry_failed=retry_failed)
-    job, _ = await client._standing(wish, entry.request)  # noqa: SLF001 (a batch is a part of the client)
+    standing = client._standing(entry.id, entry.request, retry_failed=retry_failed)  # noqa: SLF001 (a batch is a part of the client)
+    job, _ = await standing
     if job is not None:
         return attrs.evolve(entry, job=job, backend=job.backend)
     quote = await client.quote(entry.request, backend=entry.wish)
@@ -202,7 +203,9 @@ def _check_total(totals: Sequence[Cost], most: float | None) -> None:
     for total in totals:
         if most is not None and (total.amount is None or total.amount > most):
             quote = Quote(amount=total.amount, unit=total.unit, certainty=total.certainty, basis=total.basis)
-            raise BudgetError(f"the batch would cost {total} ({total.basis}), the most is {most:g}; nothing was sent", quote=quote)
+            raise BudgetError(
+                f"the batch would cost {total} ({total.basis}), the most is {number(most)}; nothing was sent", quote=quote
+            )
 
 
 async def _check_budgets(client: Client, entries: Sequence[Entry], max_cost: float | None) -> None:
@@ -217,7 +220,7 @@ async def _check_budgets(client: Client, entries: Sequence[Entry], max_cost: flo
 
 def _check_each(jobs: Sequence[tuple[Entry, Quote, Budget]]) -> None:
     dear = [
-        Problem(f"requests[{entry.index}]", f"it would cost {quote}, the most for one job is {budget.per_job:g}")
+        Problem(f"requests[{entry.index}]", f"it would cost {quote}, the most for one job is {number(budget.per_job)}")
         for entry, quote, budget in jobs
         if budget.per_job is not None and quote.amount is not None and quote.amount > budget.per_job
     ]

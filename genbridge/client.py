@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
-from itertools import count, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID, uuid4, uuid5
@@ -20,7 +20,7 @@ from genbridge.backends import Account, Plan
 from genbridge.budgets import Budget, Used
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
-from genbridge.drives import Drive, never_started
+from genbridge.drives import Drive, Listener, never_started
 from genbridge.errors import (
     BackendError,
     ConfigError,
@@ -34,7 +34,7 @@ from genbridge.errors import (
 from genbridge.journal import Journal, open_journal
 from genbridge.journal.records import request_text
 from genbridge.plugins import Registry, installed
-from genbridge.scheduler import Listener, Scheduler
+from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
 from genbridge.transport import Transport
 from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
@@ -201,46 +201,42 @@ class Client:
 
     async def _carry_out(self, request: Request, backend: str | None, wish: Wish) -> Handle:
         _check_cap(wish.max_cost)
-        standing, number = (None, 1) if wish.id is None else await self._standing(wish, request)
+        standing, number = (None, 1) if wish.id is None else await self._standing(wish.id, request, retry_failed=wish.retry_failed)
         if standing is not None:
             return await self._again(standing, wish.observe)
         plans = _with_key(await self._plans(request, backend))
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
-                return await self._submit(account, plan, attrs.evolve(wish, id=_numbered(wish.id, tries)), patience=0.0)
+                return await self._submit(account, plan, wish.of_try(tries), patience=0.0)
             except BackendError as error:
                 if error.verdict not in {Verdict.REFUSED, Verdict.NOT_SENT}:
                     raise
                 _log.warning("%s; nothing was started, so backend %r is asked", error, following.name)
         account, plan = plans[-1]
-        wish = attrs.evolve(wish, id=_numbered(wish.id, number + len(plans) - 1))
-        return await self._submit(account, plan, wish, patience=account.config.patience)
+        return await self._submit(account, plan, wish.of_try(number + len(plans) - 1), patience=account.config.patience)
 
     async def _latest(self, given: str) -> tuple[Job | None, int]:
         """Return the last job on record of an id, and the number that its next try has."""
-        job = None
-        for number in count(1):
-            following = await self._record.get(str(_numbered(given, number)))
-            if following is None:
-                return job, number
-            job = following
-        raise AssertionError("unreachable")
+        job, number = None, 1
+        while following := await self._record.get(_numbered(given, number)):
+            job, number = following, number + 1
+        return job, number
 
-    async def _standing(self, wish: Wish, request: Request) -> tuple[Job | None, int]:
+    async def _standing(self, given: str, request: Request, *, retry_failed: bool) -> tuple[Job | None, int]:
         """Return the job on record that a request of that id comes to, if any, and the number of the try that it would be else.
 
         Both are of one look: a job that another process adds after it has that number, and is found when this one is added.
         """
-        job, number = await self._latest(str(wish.id))
+        job, number = await self._latest(given)
         if job is None:
             return None, number
         if request_text(job.request) != request_text(request):
             message = f"job {job.id} on record has this id and another request; give this request an id of its own"
             raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
-        goes_on = not never_started(job) and not (wish.retry_failed and _failed(job))
+        goes_on = not never_started(job) and not (retry_failed and _failed(job))
         return (job if goes_on else None), number
 
-    async def _again(self, job: Job, observe: Listener) -> Handle:
+    async def _again(self, job: Job, observe: Listener | None) -> Handle:
         """Return the handle of a job that is asked for once more."""
         handle = Handle(self._driver, job)
         await handle._attach(observe)  # noqa: SLF001 (the two are one module's)
@@ -496,7 +492,7 @@ class Wish:
     """What the caller of a submit wants of the job, beside the request.
 
     With `alone`, no other such POST to a backend that cannot be asked what became of one is under way at the same time, so that
-    whatever ends this process leaves one in doubt at the most.
+    whatever ends this process leaves one in doubt there at the most.
     """
 
     max_cost: float | None = None
@@ -504,7 +500,11 @@ class Wish:
     save_to: Path | None = None
     retry_failed: bool = False
     alone: bool = False
-    observe: Listener = None
+    observe: Listener | None = None
+
+    def of_try(self, number: int) -> Wish:
+        """Return it with the id of the so-manieth try, if the caller gave an id."""
+        return self if self.id is None else attrs.evolve(self, id=_numbered(self.id, number))
 
 
 def absolute(path: Path | str) -> Path:
@@ -552,9 +552,9 @@ def _check_id(given: object) -> None:
         raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
 
 
-def _numbered(given: str | None, number: int) -> str | None:
-    """Return the id of a job that is the so-manieth try of an id that the caller gave, if one was given."""
-    return given if given is None or number == 1 else f"{given}.{number}"
+def _numbered(given: str, number: int) -> str:
+    """Return the id of a job that is the so-manieth try of an id that the caller gave."""
+    return given if number == 1 else f"{given}.{number}"
 
 
 def _failed(job: Job) -> bool:
@@ -643,12 +643,11 @@ class Handle:
         """
         self._job, self._drive = await self._scheduler.adopt(self.job, provider_id), None
 
-    async def _attach(self, listen: Listener = None) -> Drive:
+    async def _attach(self, listen: Listener | None = None) -> Drive:
         if self._drive is None:
             self._drive = await self._scheduler.attach(self._job)
-        if listen is not None and listen not in self._drive.listeners:
-            self._drive.listeners.append(listen)
-            listen(self._drive.snapshot)
+        if listen is not None:
+            self._drive.follow(listen)
         return self._drive
 
     async def _settled(self) -> None:

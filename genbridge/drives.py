@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from genbridge.journal import Lease
 
 
+Listener = Callable[[Snapshot], None]
+
 LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 """What a job is that the service works on."""
 
@@ -46,7 +48,7 @@ class Drive:
     hint: float | None = None
     notes: set[str] = attrs.field(factory=set)
     queues: list[asyncio.Queue[Snapshot]] = attrs.field(factory=list)
-    listeners: list[Callable[[Snapshot], None]] = attrs.field(factory=list)
+    listeners: list[Listener] = attrs.field(factory=list)
     accepted: asyncio.Event = attrs.field(factory=asyncio.Event)
     ended: asyncio.Event = attrs.field(factory=asyncio.Event)
     on_record: bool = False
@@ -63,6 +65,12 @@ class Drive:
     @snapshot.default
     def _first(self) -> Snapshot:
         return snapshot_of(self.job)
+
+    def follow(self, listen: Listener) -> None:
+        """Tell somebody what is known now, and everything that is seen from now on."""
+        if listen not in self.listeners:
+            self.listeners.append(listen)
+            listen(self.snapshot)
 
     def publish(self, snapshot: Snapshot) -> None:
         """Let everybody who follows the job know, unless nothing has changed."""

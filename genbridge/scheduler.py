@@ -17,7 +17,7 @@ import attrs
 from genbridge.agenda import Agenda
 from genbridge.backends import Account
 from genbridge.budgets import Budget
-from genbridge.drives import LIVE, Drive, in_doubt, nothing, outcome, snapshot_of
+from genbridge.drives import LIVE, Drive, Listener, in_doubt, nothing, outcome, snapshot_of
 from genbridge.errors import (
     BackendError,
     CancelUnsupportedError,
@@ -33,17 +33,17 @@ from genbridge.journal import NOT_SENT, Journal, Lease
 from genbridge.polls import WATCH, Polls
 from genbridge.submits import Submits
 from genbridge.timing import Clock, wait_for
-from genbridge.types import Failure, Job, JobStatus, Snapshot
+from genbridge.types import Failure, Job, JobStatus
 from genbridge.writer import Writer
 
 _log = logging.getLogger(__name__)
 
 _BEAT = 5.0
+"""Seconds between two signs of life."""
 _CLOSING = 95.0
 """Seconds that closing waits for the answer to a POST under way: as long as the transport does."""
 _HURRIED = 5.0
 """The same when the program is interrupted or fails."""
-Listener = Callable[[Snapshot], None] | None
 
 
 class Scheduler:
@@ -104,19 +104,21 @@ class Scheduler:
     # What the client asks for.
 
     async def submit(
-        self, job: Job, account: Account, budget: Budget, *, patience: float, alone: bool, listen: Listener
+        self, job: Job, account: Account, budget: Budget, *, patience: float, alone: bool, listen: Listener | None
     ) -> Drive | None:
         """Record a job, submit it and return when the service has accepted it; raises what went wrong.
 
-        Returns `None` when a job of that id is on record already. `alone` waits until no other such POST to the backend is without
-        its answer. `listen` is told of everything that is seen of the job. Whoever
-        gives up waiting does not stop the job.
+        Returns `None` when a job of that id is on record already. A submit that was certainly not accepted is tried again for
+        `patience` seconds. `alone` waits until no other such POST to the backend is without its answer. `listen` is told of
+        everything that is seen of the job. Whoever gives up waiting does not stop the job.
         """
         self._check_open()
         drive = self._drives.get(job.id)
         if drive is None:
             drive = self._drives[job.id] = Drive(job=job, account=account, alone=alone, listeners=[listen] if listen else [])
             self._spawn(self._guard(drive, self._submits.begin, drive, budget, patience))
+        elif listen is not None:
+            drive.follow(listen)
         await drive.accepted.wait()
         if drive.on_record:
             return None
@@ -304,7 +306,12 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
             _log.exception("job %s: a bug in genbridge", drive.job.id)
             self._drives.pop(drive.job.id, None)
-            drive.end(GenbridgeError(f"job {drive.job.id}: a bug in genbridge ({type(error).__name__}); the job is on record"))
+            drive.end(
+                GenbridgeError(
+                    f"job {drive.job.id}: a bug in genbridge ({type(error).__name__}); the job is on record: pick it up by its id, "
+                    "and please report the traceback that is in the log"
+                )
+            )
 
     async def _give_up(self, drive: Drive, error: GenbridgeError) -> None:
         self._drives.pop(drive.job.id, None)

@@ -48,6 +48,7 @@ from genbridge import (
     Reply,
     RequestError,
     ServiceError,
+    Snapshot,
     SubmitUnknownError,
     VideoRequest,
 )
@@ -558,6 +559,16 @@ async def test_an_id_is_submitted_once_however_often_it_is_asked_for(tmp_path: P
     async with opened(service, journal=tmp_path / "jobs.db") as client:
         result = await service.clock.run((await client.submit(REQUEST, id="order-17")).result())
     assert ("order-17", 1) == (result.job_id, len(service.posts))
+
+
+async def test_everybody_who_submits_one_id_at_once_is_told_what_is_seen_of_it() -> None:
+    """Not only the first, who has it sent."""
+    service = a_service()
+    told: list[list[Snapshot]] = [[], []]
+    async with opened(service) as client:
+        await asyncio.gather(*(client.submit(REQUEST, id="order-17", observe=seen.append) for seen in told))
+        ends = [seen[-1].status for seen in told]
+    assert [JobStatus.QUEUED] * 2 == ends
 
 
 async def test_an_id_that_was_refused_goes_on_to_the_next_backend_and_may_be_sent_anew() -> None:
