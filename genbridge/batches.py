@@ -109,7 +109,7 @@ class Batch:
             observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
         )
         async with self._turns[entry.wish, entry.quote.model if entry.quote else None]:
-            return await self._client._carry_out(entry.request, entry.wish, wish)  # noqa: SLF001 (a batch is a part of the client)
+            return await self._client._carry_out(entry.request, entry.wish, wish)  # noqa: SLF001 (it is a part of the client)
 
 
 def _totals(quotes: Iterable[Quote]) -> tuple[Cost, ...]:
@@ -191,8 +191,7 @@ def stable_ids(name: str, requests: Sequence[Request], ids: Sequence[str | None]
 
 async def _priced(client: Client, entry: Entry, *, retry_failed: bool) -> Entry:
     """Return an entry with what is on record of it, or else with what it will cost."""
-    standing = client._standing(entry.id, entry.request, retry_failed=retry_failed)  # noqa: SLF001 (a batch is a part of the client)
-    job, _ = await standing
+    job, _ = await client._standing(entry.id, entry.request, retry_failed=retry_failed)  # noqa: SLF001 (it is a part of the client)
     if job is not None:
         return attrs.evolve(entry, job=job, backend=job.backend)
     quote = await client.quote(entry.request, backend=entry.wish)

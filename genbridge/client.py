@@ -37,6 +37,7 @@ from genbridge.plugins import Registry, installed
 from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
 from genbridge.transport import Transport
+from genbridge.tries import numbered
 from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class Client:
     async def _latest(self, given: str) -> tuple[Job | None, int]:
         """Return the last job on record of an id, and the number that its next try has."""
         job, number = None, 1
-        while following := await self._record.get(_numbered(given, number)):
+        while following := await self._record.get(numbered(given, number)):
             job, number = following, number + 1
         return job, number
 
@@ -504,7 +505,7 @@ class Wish:
 
     def of_try(self, number: int) -> Wish:
         """Return it with the id of the so-manieth try, if the caller gave an id."""
-        return self if self.id is None else attrs.evolve(self, id=_numbered(self.id, number))
+        return self if self.id is None else attrs.evolve(self, id=numbered(self.id, number))
 
 
 def absolute(path: Path | str) -> Path:
@@ -550,11 +551,6 @@ def _check_id(given: object) -> None:
     if not isinstance(given, str) or not _ID.fullmatch(given):
         message = f"{given!r} cannot be an id; use up to 64 letters, digits, '.', '_' and '-'"
         raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
-
-
-def _numbered(given: str, number: int) -> str:
-    """Return the id of a job that is the so-manieth try of an id that the caller gave."""
-    return given if number == 1 else f"{given}.{number}"
 
 
 def _failed(job: Job) -> bool:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 from genbridge.errors import DownloadError
+from genbridge.tries import given_id
 
 NAME = "manifest.jsonl"
-_TRY = re.compile(r"\.\d+$")
-"""What the id of a later try of a job ends with."""
 
 
 def write_manifest(directory: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
@@ -38,7 +36,7 @@ def saved_files(directory: Path) -> Mapping[str, Sequence[Path]]:
     for sidecar in sorted(directory.glob("*.json")):
         file = sidecar.with_suffix("")
         if file.is_file() and (job_id := _job_of(sidecar)):
-            found.setdefault(_TRY.sub("", job_id), []).append(file)
+            found.setdefault(given_id(job_id), []).append(file)
     return found
 
 

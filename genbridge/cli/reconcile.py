@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
 from genbridge.errors import GenbridgeError, JobError, PluginError, SubmitUnknownError
 from genbridge.plugins import installed
+from genbridge.tries import given_id
 from genbridge.types import Job, JobStatus
 from genbridge.words import number
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _PATIENCE = 10.0
 """For how many seconds the services are asked before people are."""
 _DOUBTFUL = (JobStatus.UNKNOWN, JobStatus.SUBMITTING)
-_TRY = re.compile(r"\.\d+$")
 _QUESTION = "[n]ot sent, [a]ttach the id you found, [s]kip or [q]uit?"
 _ANSWERS = {"n": "not sent", "a": "attach", "s": "skip", "q": "quit"}
 
@@ -61,7 +60,7 @@ class Settling:
 
     async def _send_again(self, job: Job) -> None:
         # The next try of the same id: whoever asks for that, as a batch does, finds it, and sends no third.
-        again = await self.client.submit(job.request, backend=job.backend, id=_TRY.sub("", job.id), save_to=job.save_to)
+        again = await self.client.submit(job.request, backend=job.backend, id=given_id(job.id), save_to=job.save_to)
         self.tell(again.job, f"sent again; collect it with: {self.session.command('jobs', 'wait', again.id)}")
 
     async def attach(self, handle: Handle, provider_id: str) -> None:
