@@ -228,9 +228,9 @@ class SqliteJournal:
         """Record the service's id; `False` when the attempt is no longer the job's."""
         where = (
             "id = :id and attempt = :attempt and (status in ('submitting', 'unknown') "
-            f"or (status = 'failed' and json_extract(failure, '$.code') = '{NOT_SENT}'))"
+            "or (status = 'failed' and json_extract(failure, '$.code') = :not_sent))"
         )
-        return await self._write(job, where, {"attempt": attempt.token})
+        return await self._write(job, where, {"attempt": attempt.token, "not_sent": NOT_SENT})
 
     async def refused(self, attempt: Attempt) -> None:
         """Record that nothing was started; the job may be submitted again."""

@@ -22,9 +22,10 @@ from genbridge.errors import GenbridgeError, JournalError
 
 T = TypeVar("T")
 
-_BUSY = 10.0
+BUSY = 10.0
 """Seconds to wait for another process's transaction."""
 _BATCH = 512
+"""How much is done in one transaction at the most, so that whoever was first does not wait for long."""
 
 
 @attrs.frozen
@@ -164,7 +165,7 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         if self.path is not None:
             self._inode = _make_private(self.path)
-        db = sqlite3.connect(self.path or ":memory:", isolation_level=None, timeout=_BUSY, check_same_thread=False)
+        db = sqlite3.connect(self.path or ":memory:", isolation_level=None, timeout=BUSY, check_same_thread=False)
         db.row_factory = sqlite3.Row
         try:
             db.execute("pragma journal_mode = wal")

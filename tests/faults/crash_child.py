@@ -29,6 +29,7 @@ from server import find_plugin
 from genbridge import Client, GenbridgeError, ImageRequest, Job, JobStatus
 from genbridge.client import Handle
 from genbridge.config import BackendConfig, Config
+from genbridge.journal import NOT_SENT
 from genbridge.transport import Transport
 
 BACKEND = "main"
@@ -212,7 +213,7 @@ def marker_of(job: Job) -> str:
 
 def never_sent(job: Job) -> bool:
     """Whether a job has ended without anything having been started."""
-    return job.status is JobStatus.FAILED and job.failure is not None and job.failure.code == "not_sent"
+    return job.status is JobStatus.FAILED and job.failure is not None and job.failure.code == NOT_SENT
 
 
 async def _submit(client: Client, batch: Batch, marker: str, turns: asyncio.Semaphore) -> Handle | None:

@@ -25,14 +25,13 @@ from service import Service, Stand
 from genbridge import Client, GenbridgeError, ImageRequest, Job, JobStatus
 from genbridge.client import Handle
 from genbridge.config import BackendConfig, Secret
+from genbridge.journal.store import BUSY
 from genbridge.transport import Origin, Transport
 from genbridge.wire import Call, Reply
 
 _PACE = 200.0
 _NOBODY = 65534
 _LOOKS = 2000
-BUSY = 10.0
-"""Seconds for which a journal waits for another process."""
 
 
 class Skip(Exception):  # noqa: N818 (it is no error)

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import attrs
+from crash import ENDLESS
 from crash_child import Batch, FastClock, Fuse, begin, marker_of
 from service import Service, Stand
 from storage_full import Skip
@@ -27,7 +28,6 @@ from genbridge import GenbridgeError, JobStatus
 from genbridge.config import BackendConfig, Secret
 
 _PACE = 1000.0
-_ENDLESS = {"per_minute": 10**9, "balance": 10**12}
 _JOBS = 400
 _CHILD = Path(__file__).with_name("storage_submit.py")
 
@@ -42,7 +42,7 @@ class Instant:
 
 def copies(folder: Path, service: Service, *, number: int, seed: int) -> tuple[int, list[str]]:
     """Copy the journal of a process that submits, again and again, and compare each copy with what the service had seen."""
-    stand = service.stand("imini", pace=_PACE, settings=_ENDLESS)
+    stand = service.stand("imini", pace=_PACE, settings=ENDLESS["imini"])
     backend = BackendConfig(name="main", provider="imini", api_key=Secret(stand.key), base_url=stand.base_url)
     clock = FastClock(speed=_PACE)
     batch = Batch(backend=backend, provider=None, journal=folder / "jobs.db", markers=(), clock=clock, abreast=4)
@@ -90,7 +90,7 @@ def synced(folder: Path, service: Service, *, number: int) -> tuple[int, list[st
     """Read from the system calls of a process that submits one job that its last write to the log was forced to the disk before."""
     if shutil.which("strace") is None:
         raise Skip("strace is not installed")
-    stand = service.stand("imini", settings=_ENDLESS)
+    stand = service.stand("imini", settings=ENDLESS["imini"])
     return number, [finding for place in range(number) for finding in _out_of_order(folder / f"{place}", stand, place)]
 
 
