@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 """Waits, in seconds, before a submit that was certainly not sent is tried again."""
 _RATE_PAUSE = 5.0
+_LEAST_PAUSE = 1.0
+"""Seconds for which a service that says "too many" is left alone, also when it asks for less."""
 """Seconds before the second try where a service says "too many" and not for how long; each later wait is twice the last."""
 _LOOK_UPS = (0.0, 2.0, 8.0, 30.0, 85.0)
 """Waits, in seconds, before each look-up of an ambiguous submit."""
@@ -221,7 +223,7 @@ class Submits:
 def _pause(error: GenbridgeError, tries: int) -> float | None:
     """Return the seconds after which a submit that was not accepted may be tried again, or `None` when that has no use."""
     if isinstance(error, RateLimitError):
-        return error.retry_after if error.retry_after is not None else _RATE_PAUSE * 2**tries
+        return _RATE_PAUSE * 2**tries if error.retry_after is None else max(error.retry_after, _LEAST_PAUSE)
     if isinstance(error, BackendError) and error.verdict is Verdict.NOT_SENT and tries < len(_RETRY_PAUSES):
         return _RETRY_PAUSES[tries]
     return None

@@ -7,6 +7,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -906,6 +907,18 @@ async def test_too_many_polls_leave_all_polls_of_the_backend_waiting(tmp_path: P
     early = [time for time in later if time < first_poll + 50]
     assert len(early) <= 1, "only what was on its way before the other process heard of the pause"
     assert 2 == len(service.posts)
+
+
+@pytest.mark.parametrize("retry_after", ["0", "-5", "Thu, 01 Jan 1970 00:00:00 GMT"])
+async def test_a_service_that_asks_for_no_pause_is_not_asked_without_one(retry_after: str) -> None:
+    """A second lies between two tries, and patience comes to its end."""
+    service = a_service(submits=[said(429, retry_after=retry_after)])
+    async with opened(service, config=a_config(patience=10.0)) as client:
+        with pytest.raises(RateLimitError):
+            await service.clock.run(client.submit(REQUEST))
+    gaps = [late - early for early, late in pairwise(service.times)]
+    assert min(gaps) >= 1.0
+    assert 2 <= len(service.posts) <= 11
 
 
 async def test_a_storm_of_refusals_on_one_backend_slows_only_it() -> None:

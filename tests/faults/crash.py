@@ -165,6 +165,8 @@ class Lane:
         if ended != 0:
             self._find(f"{what}: the last child ended with {ended}: {_tail(folder)}")
         self._count(what, batch, audited(batch, stand.report()), hits=hits, doubts=doubts)
+        for leak in _leaks(folder, stand.key):
+            self._find(f"{what}: the key is in {leak}")
         return hits > 0
 
     def _stand(self) -> Stand:
@@ -239,6 +241,14 @@ class Lane:
     def _find(self, finding: str) -> None:
         print(f"! {finding}", file=sys.stderr, flush=True)
         self.counts.findings.append(finding)
+
+
+def _leaks(folder: Path, key: str) -> Sequence[str]:
+    """Return where the key stands in what the killed left."""
+    sys.path.append(str(Path(__file__).resolve().parent.parent / "fakes"))
+    from hunt import hunt
+
+    return hunt(folder, key)
 
 
 def _tail(folder: Path) -> str:

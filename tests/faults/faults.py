@@ -40,7 +40,7 @@ def say(text: str = "") -> None:
 
 def third_parties() -> dict[str, ModuleType]:
     """Return the tests' third-party plugin, from where it is installed or else from its sources."""
-    sys.path.append(str(HERE.parent / "thirdparty" / "genbridge-acme" / "src"))
+    sys.path.extend((str(HERE.parent / "fakes"), str(HERE.parent / "thirdparty" / "genbridge-acme" / "src")))
     return {"acme": importlib.import_module("genbridge_acme")}
 
 

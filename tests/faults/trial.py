@@ -66,7 +66,7 @@ async def attempt(service: Service, scenario: Scenario, column: Column, folder: 
         column=column,
         cell=cell(posts, job.status, file and trial.kept(file, report)),
         posts=posts,
-        wrong=(*_wrong(scenario, report), *trial.complaints, *_told(strayed, scenario)),
+        wrong=(*_wrong(scenario, report), *trial.complaints, *_told(strayed, scenario), *_leaked(folder, stand.key)),
     )
 
 
@@ -80,6 +80,13 @@ def _wrong(scenario: Scenario, report: Report) -> Iterator[str]:
         yield f"it asked again after {pauses[:1]} s, sooner than {scenario.expect.pause:g} s"
     if any(arrival.keyed for arrival in report.at(Step.FILE)):
         yield "the key was sent for a file"
+
+
+def _leaked(folder: Path, key: str) -> Iterator[str]:
+    """Name where the key stands in what a trial left: its journal, its files and their sidecars."""
+    from hunt import hunt  # of the tests' fakes, which whoever runs the trials has put on the path
+
+    return (f"the key is in {place}" for place in hunt(folder, key))
 
 
 def _told(strayed: list[Arrival], scenario: Scenario) -> Iterator[str]:
