@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from screen import Terminal
 
 from genbridge.batches import Entry
 from genbridge.cli.batch import Row, plan_words
@@ -59,13 +60,6 @@ def shots(folder: Path) -> Callable[..., str]:
         return name
 
     return write
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal, and has the answers."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from rich.console import Console
+from screen import Terminal
 
 from genbridge.cli.console import (
     abandon,
@@ -24,13 +25,6 @@ from genbridge.cli.console import (
     write_anything,
 )
 from genbridge.errors import Problem, RequestError
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_control_characters_of_a_service_do_not_reach_the_terminal() -> None:

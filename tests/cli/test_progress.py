@@ -5,39 +5,19 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import Any
 
 import attrs
 import pytest
 from rich.console import Console
+from screen import NOON, Terminal, Watch
 
 from genbridge.cli.progress import LiveBoard, PlainBoard, board, clock, label, size, utc_now
 from genbridge.downloads import Progress
 from genbridge.types import Asset, AssetRole, Certainty, Cost, ImageRequest, Job, JobStatus, Media, Quote, Snapshot, VideoRequest
 
-NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
 COVER = Asset(url="https://cdn.example/a.png", media=Media.IMAGE)
-
-
-@attrs.define
-class Watch:
-    """A wall clock that a test sets."""
-
-    time: datetime = NOON
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def after(self, seconds: float) -> None:
-        self.time = NOON + timedelta(seconds=seconds)
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from collections.abc import Callable
 
 import pytest
+from screen import Terminal
 
 from genbridge.cli.table import print_table
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 def test_columns_are_aligned_and_whole_where_stdout_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,37 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import attrs
 import pytest
 from rich.console import Console
+from screen import Terminal, Watch
 
 from genbridge.cli.tally import LiveBoard, Part, PlainBoard, Tally, board
 from genbridge.types import Certainty, Cost, JobStatus, Snapshot
-
-NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
-
-
-@attrs.define
-class Watch:
-    """A wall clock that a test sets."""
-
-    time: datetime = NOON
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def after(self, seconds: float) -> None:
-        self.time = NOON + timedelta(seconds=seconds)
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture
