@@ -12,10 +12,12 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4, uuid5
 
 import attrs
 
+from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
 from genbridge.budgets import Budget, Used
 from genbridge.catalogue import Range
@@ -423,10 +425,18 @@ class Client:
         from genbridge import downloads  # noqa: PLC0415 (loaded when it is used)
 
         settings = self.config.downloads
-        policy = downloads.DownloadPolicy(allow_private=settings.allow_private)
+        policy = downloads.DownloadPolicy(allow_private=settings.allow_private, allow_local=self._is_here(result))
         if settings.max_bytes is not None:
             policy = attrs.evolve(policy, max_bytes=settings.max_bytes)
         return await downloads.download(result, directory, policy=policy, progress=progress)
+
+    def _is_here(self, result: Result) -> bool:
+        """Whether a result's service is on this machine, as an emulator or a proxy is, so that its links may lead here too."""
+        try:
+            base_url = self._account_of(result.backend, result.provider).backend.base_url
+        except GenbridgeError:
+            return False
+        return is_loopback(urlsplit(base_url).hostname or "")
 
     async def _with_fresh_links(self, result: Result) -> Result | None:
         """Return a result with other links to its files, where the service still gives any."""

@@ -596,6 +596,10 @@ async def test_an_id_has_letters_and_digits(given: Any) -> None:
             await client.submit(REQUEST, id=given)
 
 
+HERE = a_config(base_url="http://127.0.0.1:9")
+"""A service on this machine, whose links may lead to this machine."""
+
+
 class Shelf:
     """A server of files: one link is no longer valid, another is."""
 
@@ -626,11 +630,11 @@ async def test_files_that_were_wanted_are_saved_by_resume(tmp_path: Path, shelf:
     """Also those of a job that has ended, whose process went away before it had saved them."""
     service = a_service(polls=[shelf.done("/fresh.mp4")])
     out = tmp_path / "out"
-    async with opened(service, journal=tmp_path / "jobs.db") as client:
+    async with opened(service, config=HERE, journal=tmp_path / "jobs.db") as client:
         handle = await client.submit(REQUEST, save_to=out)
         await service.clock.run(handle.result())
         assert out == handle.job.save_to
-    async with opened(service, journal=tmp_path / "jobs.db") as client:
+    async with opened(service, config=HERE, journal=tmp_path / "jobs.db") as client:
         (handle,) = await client.resume()
         assert {".mp4", ".json"} == {path.suffix for path in out.iterdir()}
         assert [] == await client.resume()
@@ -641,9 +645,9 @@ async def test_files_that_were_wanted_are_saved_by_resume(tmp_path: Path, shelf:
 async def test_files_that_cannot_be_saved_stay_wanted(tmp_path: Path, caplog: pytest.LogCaptureFixture, shelf: Shelf) -> None:
     """The job is done all the same, and the log says what to mend."""
     service = a_service(polls=[shelf.done("/gone.mp4")])
-    async with opened(service, journal=tmp_path / "jobs.db") as client:
+    async with opened(service, config=HERE, journal=tmp_path / "jobs.db") as client:
         await service.clock.run((await client.submit(REQUEST, save_to=tmp_path / "out")).result())
-    async with opened(service, journal=tmp_path / "jobs.db") as client:
+    async with opened(service, config=HERE, journal=tmp_path / "jobs.db") as client:
         (handle,) = await client.resume()
         assert JobStatus.SUCCEEDED is handle.job.status
         assert [handle.id] == [each.id for each in await client.resume()]
@@ -653,7 +657,7 @@ async def test_files_that_cannot_be_saved_stay_wanted(tmp_path: Path, caplog: py
 async def test_a_link_that_is_no_longer_valid_is_asked_for_anew(tmp_path: Path, shelf: Shelf) -> None:
     """And the fresh one goes on record."""
     service = a_service(polls=[shelf.done("/gone.mp4"), shelf.done("/fresh.mp4")])
-    async with opened(service, journal=tmp_path / "jobs.db") as client:
+    async with opened(service, config=HERE, journal=tmp_path / "jobs.db") as client:
         result = await service.clock.run(client.generate(REQUEST))
         paths = await client.download(result, tmp_path / "out")
         assert [".mp4"] == [path.suffix for path in paths]
@@ -665,11 +669,22 @@ async def test_a_link_that_is_no_longer_valid_is_asked_for_anew(tmp_path: Path, 
 async def test_a_link_that_the_service_cannot_renew_is_a_download_error(tmp_path: Path, polls: list[Reply], shelf: Shelf) -> None:
     """Whatever it says instead."""
     service = a_service(polls=[shelf.done("/gone.mp4"), *polls])
-    async with opened(service, journal=tmp_path / "jobs.db") as client:
+    async with opened(service, config=HERE, journal=tmp_path / "jobs.db") as client:
         result = await service.clock.run(client.generate(REQUEST))
         with pytest.raises(DownloadError, match="no longer valid") as caught:
             await service.clock.run(client.download(result, tmp_path / "out"))
     assert caught.value.expired
+
+
+async def test_a_service_elsewhere_may_not_send_a_download_to_this_machine(tmp_path: Path, shelf: Shelf) -> None:
+    """Nor may one that is not configured any more."""
+    service = a_service(polls=[shelf.done("/fresh.mp4")])
+    async with opened(service) as client:
+        result = await service.clock.run(client.generate(REQUEST))
+        for each in (result, attrs.evolve(result, backend="gone")):
+            with pytest.raises(DownloadError, match="it leads to this machine"):
+                await client.download(each, tmp_path / "out")
+    assert 0 == shelf.asked
 
 
 async def test_what_a_job_waits_for_is_told_to_whoever_observes() -> None:

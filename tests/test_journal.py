@@ -710,3 +710,18 @@ async def test_a_journal_that_could_not_be_opened_can_be_closed(tmp_path: Path) 
     await journal.aclose()
     with pytest.raises(JournalError, match="not open"):
         await journal.get("job-1")
+
+
+async def test_a_journal_that_others_could_read_is_closed_to_them(tmp_path: Path, clock: WallClock) -> None:
+    """With the files beside it; the folder is left as its user made it."""
+    path = tmp_path / "jobs.db"
+    first = SqliteJournal(path, now=clock)
+    await first.open()
+    files = [path, tmp_path / "jobs.db-wal", tmp_path / "jobs.db-shm"]
+    for file in files:
+        file.chmod(0o666)
+    second = SqliteJournal(path, now=clock)
+    await second.open()
+    assert [0o600] * 3 == [stat.S_IMODE(file.stat().st_mode) for file in files]
+    await second.aclose()
+    await first.aclose()

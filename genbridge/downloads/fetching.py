@@ -218,7 +218,8 @@ class _Delivery:
         """Ask for the file, or what is missing of it, and follow redirects."""
         previous, url = None, read_link(self.asset.url)
         for _ in range(_MOST_REDIRECTS + 1):
-            check_link(url, previous=previous, allow_private=self.desk.policy.allow_private, local=self.desk.policy.local)
+            policy = self.desk.policy
+            check_link(url, previous=previous, allow_private=policy.allow_private, allow_local=policy.allow_local)
             response = await self._ask(url)
             if response.status not in _REDIRECTS:
                 return response

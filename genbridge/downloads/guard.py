@@ -91,16 +91,10 @@ def read_link(text: str) -> URL:
     return url
 
 
-def local_origins(base_url: str) -> frozenset[str]:
-    """Return what a service may serve its files from on this machine: its own origin where it is here, else nothing."""
-    url = URL(base_url)
-    return frozenset({str(url.origin()).lower()} if is_loopback(url.raw_host or "") else ())
-
-
-def check_link(url: URL, *, previous: URL | None, allow_private: bool, local: frozenset[str] | None = None) -> None:
+def check_link(url: URL, *, previous: URL | None, allow_private: bool, allow_local: bool = True) -> None:
     """Raise `DownloadError` when a link may not be followed; `previous` is the one that redirected to it.
 
-    `local` are the origins on this machine that it may lead to, all of them when it is `None`.
+    `allow_local` says whether it may lead to this machine.
     """
     host = url.raw_host
     if not host or url.scheme not in {"http", "https"}:
@@ -113,7 +107,7 @@ def check_link(url: URL, *, previous: URL | None, allow_private: bool, local: fr
         raise DownloadError("the link carries a user name or password, and genbridge sends neither")
     if is_loopback(host) and previous is not None and not is_loopback(previous.raw_host or "") and not allow_private:
         raise DownloadError(f"it redirects to this machine ({host})")
-    if is_loopback(host) and local is not None and not allow_private and str(url.origin()).lower() not in local:
+    if is_loopback(host) and not allow_local and not allow_private:
         raise DownloadError(f"it leads to this machine ({host}), where the service itself is not")
     if _numeric(host):
         _check_numeric(host, allow_private=allow_private)

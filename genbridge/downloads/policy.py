@@ -16,15 +16,14 @@ class DownloadPolicy:
     """How files are fetched.
 
     `max_bytes` is the most one file may have. `allow_private` lets names lead to private addresses, as behind a proxy that answers
-    DNS with addresses of its own. `local` are the origins on this machine, such as `http://127.0.0.1:8801`, that links may lead to,
-    where it is known that only the service's own should be; `None` is any, and `allow_private` goes before it. `timeout` is for one
-    file as a whole and `stall` for the wait for its next byte, both in seconds. `attempts` is how many tries in a row may bring
-    nothing new, and `concurrency` how many files are fetched at once.
+    DNS with addresses of its own. `allow_local` lets links lead to this machine, as those of a service that is here itself do.
+    `timeout` is for one file as a whole and `stall` for the wait for its next byte, both in seconds. `attempts` is how many tries
+    in a row may bring nothing new, and `concurrency` how many files are fetched at once.
     """
 
     max_bytes: int = attrs.field(default=2 * 1024**3, validator=_positive)
     allow_private: bool = False
-    local: frozenset[str] | None = None
+    allow_local: bool = True
     timeout: float = attrs.field(default=3600.0, validator=_positive)
     stall: float = attrs.field(default=30.0, validator=_positive)
     attempts: int = attrs.field(default=5, validator=_positive)

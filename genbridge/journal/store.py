@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -195,11 +196,16 @@ def _deliver(future: Future[Any], value: Any, failure: BaseException | None) -> 
 def _make_private(path: Path) -> int:
     """Create the file, and the folders that are missing, for this user only; return its inode.
 
-    SQLite gives its side files the same mode.
+    One that is there is closed to others. SQLite gives new side files the same mode.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        return os.fstat(descriptor).st_ino
+        status = os.fstat(descriptor)
     finally:
         os.close(descriptor)
+    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+            with suppress(FileNotFoundError):
+                each.chmod(0o600)
+    return status.st_ino

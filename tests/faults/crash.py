@@ -245,8 +245,7 @@ class Lane:
 
 def _leaks(folder: Path, key: str) -> Sequence[str]:
     """Return where the key stands in what the killed left."""
-    sys.path.append(str(Path(__file__).resolve().parent.parent / "fakes"))
-    from hunt import hunt
+    from hunt import hunt  # of the tests' fakes, which a lane has put on the path
 
     return hunt(folder, key)
 
@@ -257,6 +256,7 @@ def _tail(folder: Path) -> str:
 
 def run_lane(plan: Plan) -> Counts:
     """Do one provider's rounds in this process."""
+    sys.path.append(str(Path(__file__).resolve().parent.parent / "fakes"))
     with tempfile.TemporaryDirectory(prefix="genbridge-crash-") as folder, Service() as service:
         return Lane(plan, Path(folder), service).run()
 
