@@ -33,7 +33,7 @@ nitpick_ignore_regex = [
     # What only type checkers import has no module to be found by.
     (r"py:.*", r"Config|Progress"),
     # What is inside, and appears in a public signature only as what it is.
-    (r"py:.*", r"(genbridge\.\w+\.)?(Clock|Domain|Journal|Secret|Transport|T)"),
+    (r"py:.*", r"(genbridge\.\w+\.)?(Clock|Domain|Journal|Secret|Terms|Transport|T)"),
     (r"py:.*", r"genbridge\.(config|keys|journal|timing|transport|wire)\..*"),
 ]
 

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import attrs
 
@@ -26,6 +26,17 @@ _AT_ONCE = 16
 """How many jobs with one model of one backend are on their way to being accepted at once."""
 
 Observer = Callable[["Entry", Snapshot], None]
+
+
+class Terms(TypedDict, total=False):
+    """What `Client.batch` takes beside the requests."""
+
+    name: str
+    ids: Sequence[str | None] | None
+    backend: str | Sequence[str | None] | None
+    max_cost: float | None
+    max_total: float | None
+    retry_failed: bool
 
 
 @attrs.frozen(kw_only=True)

@@ -10,13 +10,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from genbridge.client import Client, Handle
 from genbridge.errors import JournalError
 
 if TYPE_CHECKING:
-    from genbridge.batches import Outcome
+    from genbridge.batches import Outcome, Terms
     from genbridge.catalogue import Model
     from genbridge.config import Config
     from genbridge.downloads import Progress
@@ -144,7 +144,12 @@ class BlockingClient:
         return self._loop.run(self._client.generate(request, backend=backend, max_cost=max_cost, timeout=timeout))
 
     def generate_many(
-        self, requests: Iterable[Request], *, directory: Path | str | None = None, timeout: float | None = None, **terms: Any
+        self,
+        requests: Iterable[Request],
+        *,
+        directory: Path | str | None = None,
+        timeout: float | None = None,
+        **terms: Unpack[Terms],
     ) -> list[Outcome]:
         """Submit many requests, wait for all, and return what came of each, in order; `terms` are those of `Client.batch`."""
         return self._loop.run(self._client.generate_many(requests, directory=directory, timeout=timeout, **terms))

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4, uuid5
 
@@ -43,7 +43,7 @@ from genbridge.tries import numbered
 from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
 
 if TYPE_CHECKING:
-    from genbridge.batches import Batch, Outcome
+    from genbridge.batches import Batch, Outcome, Terms
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
     from genbridge.sandbox import Sandbox
@@ -363,7 +363,7 @@ class Client:
         *,
         directory: Path | str | None = None,
         timeout: float | None = None,
-        **terms: Any,
+        **terms: Unpack[Terms],
     ) -> list[Outcome]:
         """Submit many requests, wait for all, and return what came of each, in order.
 

@@ -10,23 +10,28 @@ from typing import assert_never, assert_type
 import genbridge
 from genbridge import (
     Asset,
+    Batch,
     BlockingClient,
     BlockingHandle,
     Certainty,
     Client,
     Cost,
+    Entry,
     Handle,
     ImageRequest,
     Job,
     JobStatus,
     Media,
     Model,
+    Outcome,
     Quote,
     Reference,
     ReferenceRole,
     Request,
     Result,
     Snapshot,
+    Spent,
+    Used,
     VideoRequest,
 )
 
@@ -89,6 +94,28 @@ async def goes_on(job_id: str) -> None:
         assert_type(client.jobs(), AsyncIterator[Job])
         async for job in client.jobs(status=JobStatus.UNKNOWN, backend="studio", limit=10):
             assert_type(job, Job)
+
+
+async def makes_many(requests: list[Request]) -> None:
+    """Make many at once, and know what became of them and what they cost."""
+    async with Client() as client:
+        batch = await client.batch(requests, name="shots", max_total=500)
+        assert_type(batch, Batch)
+        assert_type(batch.entries, tuple[Entry, ...])
+        assert_type(batch.totals, tuple[Cost, ...])
+        assert_type(await batch.run(directory="out", timeout=600), list[Outcome])
+        assert_type(await client.generate_many(requests, ids=["waves", None], directory="out"), list[Outcome])
+        await client.generate_many(requests, max_totl=500)  # type: ignore[call-arg]
+        assert_type(await client.spend(), list[Spent])
+        assert_type(await client.used("studio"), tuple[Used, Used])
+
+
+async def settles(request: Request) -> None:
+    """Submit under an id of one's own, and say what became of it."""
+    async with Client() as client:
+        handle = await client.submit(request, id="waves", save_to="out", retry_failed=True, observe=print)
+        assert_type(await handle.not_sent(), Job)
+        await handle.adopt("task-1")
 
 
 async def tries() -> None:
