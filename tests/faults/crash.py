@@ -25,15 +25,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,7 +41,7 @@ from typing import Any
 
 import attrs
 from crash_audit import Audit, audited
-from crash_child import AWAIT, STATEMENT, WRITE, Batch, FastClock, Fuse, begin, given
+from crash_child import AWAIT, STATEMENT, WRITE, Batch, FastClock, Fuse, begin, ended, given, never
 from crash_late import held_back
 from service import Service, Stand
 
@@ -140,7 +140,9 @@ class Lane:
         stand = self._stand()
         log = self._folder / "late.txt"
         with held_back(stand.base_url, seconds / PACES[self.plan.provider], log=log) as base_url:
-            self._round([Fuse(WRITE, 3)], jobs=1, abreast=1, stand=attrs.evolve(stand, base_url=base_url))
+            last_write = Fuse(WRITE, self.counts.points[WRITE])
+            if not self._round([last_write], jobs=1, abreast=1, stand=attrs.evolve(stand, base_url=base_url)):
+                self._find(f"{self.plan.provider}: no POST was late by {seconds:g} s")
 
     def _at_random(self) -> None:
         jobs, abreast = self._random.choice([(4, 1), (6, 1), (6, 3)])
@@ -161,9 +163,9 @@ class Lane:
         batch = self._batch(stand, folder, jobs=jobs, abreast=abreast)
         hits, doubts = self._kill(batch, stand, fuses, folder)
         what = f"{self.plan.provider}, round {self.counts.rounds} ({', '.join(f'{fuse.sort} {fuse.number}' for fuse in fuses)})"
-        ended = self._ended(begin(batch, Fuse(), log=folder / "log.txt"), None)
-        if ended != 0:
-            self._find(f"{what}: the last child ended with {ended}: {_tail(folder)}")
+        code = self._ended(begin(batch, Fuse(), log=folder / "log.txt"))
+        if code != 0:
+            self._find(f"{what}: the last child ended with {code}: {_tail(folder)}")
         self._count(what, batch, audited(batch, stand.report()), hits=hits, doubts=doubts)
         for leak in _leaks(folder, stand.key):
             self._find(f"{what}: the key is in {leak}")
@@ -189,11 +191,10 @@ class Lane:
         """Kill one child after the other; return how many were hit, and how many submits those had under way."""
         hits = doubts = 0
         for fuse in fuses:
-            after = fuse.number / _MICRO if fuse.sort == TIME else None
-            ended = self._ended(begin(batch, fuse, log=folder / "log.txt"), after)
-            if ended != -signal.SIGKILL:
-                if ended != 0:
-                    self._find(f"{self.plan.provider}: a child ended with {ended}: {_tail(folder)}")
+            code = self._ended(begin(batch, fuse, log=folder / "log.txt"), partial(_burnt, fuse))
+            if code != -signal.SIGKILL:
+                if code != 0:
+                    self._find(f"{self.plan.provider}: a child ended with {code}: {_tail(folder)}")
                 break
             hits += 1
             self.counts.kills[fuse.sort] += 1
@@ -206,21 +207,12 @@ class Lane:
             doubts += seen.under_way
         return hits, doubts
 
-    def _ended(self, pid: int, after: float | None) -> int:
-        """Wait until a child has ended, and kill it `after` some seconds or when it is stuck; return its exit code."""
-        started = time.monotonic()
-        while True:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                return os.waitstatus_to_exitcode(status)
-            waited = time.monotonic() - started
-            if waited > (_STUCK if after is None else after):
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-                if after is None:
-                    self._find(f"{self.plan.provider}: a child was stuck for {_STUCK:g} s")
-                return -signal.SIGKILL
-            time.sleep(0.002)
+    def _ended(self, pid: int, due: Callable[[float], bool] = never) -> int:
+        """Wait until a child has ended, and kill it when that is due; return its exit code."""
+        code = ended(pid, due, stuck=_STUCK)
+        if code == -signal.SIGABRT:
+            self._find(f"{self.plan.provider}: a child was stuck for {_STUCK:g} s")
+        return code
 
     def _count(self, what: str, batch: Batch, end: Audit, *, hits: int, doubts: int) -> None:
         counts = self.counts
@@ -250,6 +242,11 @@ def _leaks(folder: Path, key: str) -> Sequence[str]:
     return hunt(folder, key)
 
 
+def _burnt(fuse: Fuse, seconds: float) -> bool:
+    """Whether a fuse for a moment, which no child lights itself, has burnt down."""
+    return fuse.sort == TIME and seconds > fuse.number / _MICRO
+
+
 def _tail(folder: Path) -> str:
     return (folder / "log.txt").read_text()[-2000:]
 
@@ -267,7 +264,7 @@ def plans(arguments: argparse.Namespace) -> Iterator[Plan]:
     for place, name in enumerate(names):
         strides = {AWAIT: 1, STATEMENT: len(names), WRITE: 1}
         if arguments.quick:
-            strides = {AWAIT: 23, STATEMENT: 79, WRITE: 2}
+            strides = {AWAIT: 23, STATEMENT: 79, WRITE: 1}
         firsts = {AWAIT: 1, STATEMENT: 1 + place, WRITE: 1}
         kills = -(-arguments.kills // len(names))
         late = (60.0,) if arguments.quick else (1.0, 20.0, 60.0, 100.0)

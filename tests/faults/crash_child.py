@@ -34,6 +34,8 @@ from genbridge.transport import Transport
 
 BACKEND = "main"
 _BROKEN = 70
+_LOOK = 0.003
+"""Seconds between two looks at a process."""
 
 
 @attrs.frozen(kw_only=True)
@@ -264,3 +266,27 @@ def forked(work: Callable[[], None], *, log: Path) -> int:
     finally:
         logging.shutdown()
         os._exit(code)
+
+
+def ended(pid: int, due: Callable[[float], bool], *, stuck: float) -> int:
+    """Wait until a process has ended, and kill it when that is due after so many seconds; return its exit code.
+
+    One that goes on for `stuck` seconds is killed too; its code is then that of SIGABRT.
+    """
+    began = time.monotonic()
+    while True:
+        gone, status = os.waitpid(pid, os.WNOHANG)
+        if gone:
+            return os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - began
+        is_stuck = seconds > stuck
+        if is_stuck or due(seconds):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return -signal.SIGABRT if is_stuck else -signal.SIGKILL
+        time.sleep(_LOOK)
+
+
+def never(_seconds: float) -> bool:
+    """Let a process end by itself."""
+    return False

@@ -20,7 +20,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,7 +29,7 @@ from typing import Any
 import attrs
 from crash import ENDLESS, RECOVERABLE
 from crash_audit import Audit, audited
-from crash_child import Batch, FastClock, forked, prompt_of
+from crash_child import Batch, FastClock, ended, forked, never, prompt_of
 from service import Service, Stand
 
 from genbridge import ImageRequest
@@ -39,7 +39,6 @@ from genbridge.config import BackendConfig, Secret
 _SPEED = 60.0
 _STUCK = 400.0
 _NAME = "killed"
-_LOOK = 0.01
 
 
 @attrs.frozen(kw_only=True)
@@ -148,11 +147,11 @@ def _killed(place: Place) -> Counts:
     run, stand = place.run, place.stand
     chance = random.Random(f"{run.seed} {run.through} {run.provider}")
     kills = sum(_kill(place, until) for until in _moments(run, chance))
-    code = _ended(place.begin(), lambda: False)
+    code = ended(place.begin(), never, stuck=_STUCK)
     end = audited(place.batch, stand.report())
     rows = place.said()
     posts = stand.report().posts
-    again = _ended(place.begin(), lambda: False)
+    again = ended(place.begin(), never, stuck=_STUCK)
     findings = [*_wrong(place, end, rows, code), *(["one more run sent something"] if stand.report().posts != posts else [])]
     if again != code:
         findings.append(f"one more run ended with {again}, not {code}")
@@ -182,27 +181,12 @@ def _kill(place: Place, moment: tuple[int, float]) -> bool:
     posts, seconds = moment
     reached: list[float] = []
 
-    def due() -> bool:
+    def due(since: float) -> bool:
         if not reached and place.stand.report().posts.total() >= posts:
-            reached.append(time.monotonic())
-        return bool(reached) and time.monotonic() - reached[0] >= seconds
+            reached.append(since)
+        return bool(reached) and since - reached[0] >= seconds
 
-    return _ended(place.begin(), due) == -signal.SIGKILL
-
-
-def _ended(pid: int, due: Callable[[], bool]) -> int:
-    """Wait until a process has ended, and kill it when that is due; return its exit code."""
-    started = time.monotonic()
-    while True:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        stuck = time.monotonic() - started > _STUCK
-        if due() or stuck:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            return -signal.SIGABRT if stuck else -signal.SIGKILL
-        time.sleep(_LOOK)
+    return ended(place.begin(), due, stuck=_STUCK) == -signal.SIGKILL
 
 
 def _count(folder: Path) -> int:

@@ -22,10 +22,8 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -36,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from crash_child import Batch, FastClock, forked, get_made, given, marker_of, prompt_of
+from crash_child import Batch, FastClock, ended, forked, get_made, given, marker_of, prompt_of
 from script import Step
 from server import step_of
 from service import Report, Service, Stand
@@ -51,7 +49,8 @@ from genbridge.wire import Call, Reply
 
 SUBMITS, MINUTE = 12, 60.0
 _SPEED = 60.0
-_LOOK = 0.01
+_STUCK = 600.0
+"""Seconds after which a process that was to be killed on its way is killed anyway."""
 _NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 """When a capped day's clock starts, so that no midnight gives a new day's credits."""
 _PATIENCE = 60.0
@@ -121,12 +120,12 @@ def pace(folder: Path, service: Service, *, jobs: int, kills: int = 0) -> dict[s
 def _killed(work: Callable[[], None], stand: Stand, moments: Sequence[int], folder: Path) -> None:
     """Have a process do some work, kill it when the service has seen so many POSTs, and let the last one end."""
     for posts in moments:
-        pid = forked(work, log=folder / "log-killed.txt")
-        while stand.report().posts.total() < posts:
-            time.sleep(_LOOK)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        ended(forked(work, log=folder / "log-killed.txt"), partial(_has_seen, stand, posts), stuck=_STUCK)
     work()
+
+
+def _has_seen(stand: Stand, posts: int, _seconds: float) -> bool:
+    return stand.report().posts.total() >= posts
 
 
 def _make(batch: Batch, polled: Path) -> None:
