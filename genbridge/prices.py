@@ -7,6 +7,7 @@ from typing import Any
 
 from genbridge.catalogue import FIELDS, Model, Price
 from genbridge.types import Certainty, Media, Quote, ReferenceRole, Request
+from genbridge.words import number
 
 
 def price(request: Request, model: Model, unit: str) -> Quote:
@@ -39,10 +40,10 @@ def _sum(entry: Price, effective: Mapping[str, Any], request: Request, model: Mo
     field = {"call": None, "image": "count", "second": "duration"}[entry.per]
     times = 1 if field is None else effective[field]
     if times is None and field == "duration":
-        basis = f"{entry.amount:g} {unit} a second; the length is not known beforehand"
+        basis = f"{number(entry.amount)} {unit} a second; the length is not known beforehand"
         return Quote(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=basis, model=model.id)
     units, words = _units(entry, times or 1, request)
-    sum_in_words = f"{entry.amount:g} {unit} per {entry.per}" + (f" × {words}" if field else "")
+    sum_in_words = f"{number(entry.amount)} {unit} per {entry.per}" + (f" × {words}" if field else "")
     basis = f"{sum_in_words}; {entry.note}" if entry.note else sum_in_words
     return Quote(amount=entry.amount * units, unit=unit, certainty=entry.certainty, basis=basis, model=model.id)
 

@@ -16,7 +16,7 @@ from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
 from genbridge.errors import GenbridgeError
 from genbridge.types import Certainty
-from genbridge.words import listed
+from genbridge.words import listed, number
 
 if TYPE_CHECKING:
     from genbridge.client import Client
@@ -128,7 +128,7 @@ def price_words(prices: Sequence[Price]) -> str:
 def _span(prices: Sequence[Price], per: str) -> str:
     low, high = min(price.amount for price in prices), max(price.amount for price in prices)
     about = "" if all(price.certainty is Certainty.EXACT for price in prices) else "about "
-    amounts = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    amounts = number(low) if low == high else f"{number(low)} to {number(high)}"
     return f"{about}{amounts} per {per}"
 
 
