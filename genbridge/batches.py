@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -12,18 +12,32 @@ from typing import TYPE_CHECKING, TypedDict
 
 import attrs
 
-from genbridge.budgets import Budget, check
+from genbridge.budgets import Budget
 from genbridge.client import Wish, absolute, budget_of
-from genbridge.errors import BudgetError, DownloadError, GenbridgeError, Problem, RequestError
+from genbridge.errors import (
+    BudgetError,
+    DownloadError,
+    GenbridgeError,
+    Problem,
+    RequestError,
+    SubmitUnknownError,
+    TransportError,
+)
 from genbridge.journal.records import request_text
-from genbridge.types import Certainty, Cost, Job, Quote, Request, Result, Snapshot
+from genbridge.types import Certainty, Cost, Job, Quote, Request, Result, Snapshot, Verdict
 from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.client import Client, Handle
 
 _AT_ONCE = 16
-"""How many jobs with one model of one backend are on their way to being accepted at once."""
+"""How many jobs with one model of one backend are on their way to being accepted at once, where it can be asked about them."""
+
+_MOST_DOUBTS = 3
+_TOO_DOUBTFUL = (
+    f"it left {_MOST_DOUBTS} submits of the batch in doubt, one after the other, so this one was not sent; see what became of "
+    "those with `genbridge jobs reconcile`, then run the batch again"
+)
 
 Observer = Callable[["Entry", Snapshot], None]
 
@@ -75,7 +89,11 @@ class Batch:
         self._client = client
         self._max_cost = max_cost
         self._retry_failed = retry_failed
-        self._turns: defaultdict[object, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
+        self._doubts: Counter[str | None] = Counter()
+        self._turns: dict[object, asyncio.Semaphore] = {}
+
+    def __repr__(self) -> str:
+        return f"<Batch of {len(self.entries)}: {sum(entry.job is None for entry in self.entries)} to send>"
 
     @property
     def totals(self) -> tuple[Cost, ...]:
@@ -99,12 +117,15 @@ class Batch:
         outcome = Outcome(entry=entry)
         try:
             handle = await self._submit(entry, directory, observe)
+            self._doubts[entry.wish] = 0
             result = await handle.result(timeout)
             outcome = attrs.evolve(outcome, result=result)
             paths = () if directory is None else await self._client.download(result, directory)
         except DownloadError as error:
             outcome = attrs.evolve(outcome, paths=tuple(error.saved), error=error)
         except GenbridgeError as error:
+            if handle is None and isinstance(error, SubmitUnknownError):
+                self._doubts[entry.wish] += 1
             outcome = attrs.evolve(outcome, error=error, job=getattr(error, "job", None))
         else:
             outcome = attrs.evolve(outcome, paths=tuple(paths))
@@ -119,8 +140,15 @@ class Batch:
             alone=True,
             observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
         )
-        async with self._turns[entry.wish, entry.quote.model if entry.quote else None]:
+        line = entry.wish, entry.quote.model if entry.quote else None
+        async with self._turns.setdefault(line, asyncio.Semaphore(self._at_once(entry))):
+            if entry.job is None and self._doubts[entry.wish] >= _MOST_DOUBTS:
+                raise TransportError(_TOO_DOUBTFUL, backend=entry.backend, verdict=Verdict.NOT_SENT)
             return await self._client._carry_out(entry.request, entry.wish, wish)  # noqa: SLF001 (it is a part of the client)
+
+    def _at_once(self, entry: Entry) -> int:
+        asked = self._client._can_be_asked(entry.wish)  # noqa: SLF001 (as above)
+        return _AT_ONCE if asked else 1
 
 
 def _totals(quotes: Iterable[Quote]) -> tuple[Cost, ...]:
@@ -132,11 +160,12 @@ def _totals(quotes: Iterable[Quote]) -> tuple[Cost, ...]:
 
 def _total(unit: str, quotes: Sequence[Quote]) -> Cost:
     amounts = [quote.amount for quote in quotes if quote.amount is not None]
+    basis = "1 job" if len(quotes) == 1 else f"{len(quotes)} jobs"
     if unpriced := len(quotes) - len(amounts):
-        return Cost(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=f"{len(quotes)} jobs, {unpriced} without a price")
+        return Cost(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=f"{basis}, {unpriced} without a price")
     exact = all(quote.certainty is Certainty.EXACT for quote in quotes)
     certainty = Certainty.EXACT if exact else Certainty.ESTIMATED
-    return Cost(amount=sum(amounts), unit=unit, certainty=certainty, basis=f"{len(quotes)} jobs")
+    return Cost(amount=sum(amounts), unit=unit, certainty=certainty, basis=basis)
 
 
 async def prepare(
@@ -223,9 +252,7 @@ async def _check_budgets(client: Client, entries: Sequence[Entry], max_cost: flo
     to_send = [(entry, entry.quote, entry.backend) for entry in entries if entry.quote is not None and entry.backend is not None]
     budgets = {backend: budget_of(client.config.backends[backend], max_cost) for _, _, backend in to_send}
     _check_each([(entry, quote, budgets[backend]) for entry, quote, backend in to_send])
-    for backend, budget in budgets.items():
-        today, ever = await client.used(backend)
-        check(backend, [quote for _, quote, name in to_send if name == backend], budget, today=today, ever=ever)
+    await client.check_caps([quote for _, quote, _ in to_send], max_cost=max_cost)
 
 
 def _check_each(jobs: Sequence[tuple[Entry, Quote, Budget]]) -> None:

@@ -5,7 +5,7 @@ The journal applies it inside the transaction that records a job, so that it hol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -45,13 +45,39 @@ class Used:
         return Used(amount=self.amount + (quote.amount or 0.0), jobs=self.jobs + 1)
 
 
-def check(backend: str, quotes: Iterable[Quote], budget: Budget, *, today: Used, ever: Used) -> None:
-    """Raise `BudgetError` when jobs at those quotes, sent one after the other, would exceed a cap of a backend."""
-    for quote in quotes:
-        _check_job(backend, quote, budget)
-        _check_credits(backend, quote, budget, today=today, ever=ever)
-        _check_jobs(backend, quote, budget, today=today, ever=ever)
+def check(backend: str, quote: Quote, budget: Budget, *, today: Used, ever: Used) -> None:
+    """Raise `BudgetError` when one more job at that quote would exceed a cap of a backend."""
+    _check_job(backend, quote, budget)
+    _check_credits(backend, quote, budget, today=today, ever=ever)
+    _check_jobs(backend, quote, budget, today=today, ever=ever)
+
+
+def check_all(backend: str, quotes: Sequence[Quote], budget: Budget, *, today: Used, ever: Used) -> None:
+    """Raise `BudgetError` when jobs that are sent together would exceed a cap; it says for how many there is room."""
+    uses = ", ".join(_uses(budget, today, ever))
+    for room, quote in enumerate(quotes):
+        try:
+            check(backend, quote, budget, today=today, ever=ever)
+        except BudgetError as error:
+            if len(quotes) == 1 or not uses:
+                raise
+            message = (
+                f"backend {backend!r} has room for {room} of the {len(quotes)} jobs under its caps (used: {uses}); nothing was sent"
+            )
+            raise BudgetError(message, quote=error.quote) from None
         today, ever = today.plus(quote), ever.plus(quote)
+
+
+def _uses(budget: Budget, today: Used, ever: Used) -> Iterator[str]:
+    """Say how much of each cap is used."""
+    for cap, used, what in (
+        (budget.per_day, today.amount, "credits today (UTC)"),
+        (budget.jobs_per_day, today.jobs, "jobs today (UTC)"),
+        (budget.total, ever.amount, "credits in all"),
+        (budget.jobs, ever.jobs, "jobs in all"),
+    ):
+        if cap is not None:
+            yield f"{number(used)} of {number(cap)} {what}"
 
 
 def _check_job(backend: str, quote: Quote, budget: Budget) -> None:

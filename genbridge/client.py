@@ -19,7 +19,7 @@ import attrs
 
 from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
-from genbridge.budgets import Budget, Used
+from genbridge.budgets import Budget, Used, check_all
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
@@ -374,6 +374,22 @@ class Client:
         batch = await self.batch(requests, **terms)
         return await batch.run(directory=directory, timeout=timeout)
 
+    async def unsent(self) -> list[Job]:
+        """Return the jobs on record that were never sent and that no living process is about to send, oldest first.
+
+        `resume` sends them; `Handle.cancel` drops one, and releases what it reserves.
+        """
+        return [job for job in await self._record.unfinished() if job.status is JobStatus.PENDING]
+
+    async def check_caps(self, quotes: Iterable[Quote], *, max_cost: float | None = None) -> None:
+        """Raise `BudgetError` when jobs at those quotes, all together, would exceed a cap of their backends now."""
+        groups: dict[str, list[Quote]] = {}
+        for quote in quotes:
+            groups.setdefault(str(quote.backend), []).append(quote)
+        for backend, group in groups.items():
+            today, ever = await self.used(backend)
+            check_all(backend, group, budget_of(self.config.backends[backend], max_cost), today=today, ever=ever)
+
     async def used(self, backend: str) -> tuple[Used, Used]:
         """Return what counts against a backend's caps: of today (UTC), and of everything on record."""
         return await self._record.used(backend)
@@ -479,6 +495,11 @@ class Client:
     def _candidates(self, name: str | None) -> tuple[list[Account], str]:
         candidates = self.config.candidates(name)
         return [self._account(config) for config in candidates.backends], candidates.prefer
+
+    def _can_be_asked(self, name: str | None) -> bool:
+        """Whether a backend, or every one of a route, can be asked what became of a submit."""
+        accounts, _ = self._candidates(name)
+        return all(account.plugin.supports("recover") for account in accounts)
 
     async def _plans(self, request: Request, name: str | None) -> list[tuple[Account, Plan]]:
         """Return the backends that can do a request, best first; raises the first one's `RequestError` when none can."""
@@ -629,8 +650,7 @@ class Handle:
 
     async def cancel(self) -> None:
         """Ask the service to stop the job; raises `CancelUnsupportedError` where it has no way to."""
-        drive = await self._attach()
-        await self._scheduler.cancel(drive)
+        self._job = await self._scheduler.cancel(self.job)
 
     async def not_sent(self) -> Job:
         """Say of a job in doubt that the service never had it: you have looked.

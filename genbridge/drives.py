@@ -13,6 +13,7 @@ from genbridge.types import AssetRole, Certainty, Cost, Job, JobStatus, Result, 
 
 if TYPE_CHECKING:
     from genbridge.backends import Account
+    from genbridge.budgets import Budget
     from genbridge.journal import Lease
 
 
@@ -57,6 +58,8 @@ class Drive:
     """The look at the record with which driving a job on record begins."""
     answered: asyncio.Event = attrs.field(factory=_set_event)
     """Set but for the time from the record of an intent to submit to that of what came of it."""
+    budget: Budget | None = None
+    """What the caller may spend; the backend's own caps when the job was found on record."""
     alone: bool = False
     """Whether no other such POST to its backend may be under way beside its own."""
     stop: asyncio.Event = attrs.field(factory=asyncio.Event)

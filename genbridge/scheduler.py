@@ -25,6 +25,7 @@ from genbridge.errors import (
     JobError,
     JobTimeoutError,
     JournalError,
+    NotFoundError,
     Problem,
     RequestError,
     ServiceError,
@@ -115,7 +116,9 @@ class Scheduler:
         self._check_open()
         drive = self._drives.get(job.id)
         if drive is None:
-            drive = self._drives[job.id] = Drive(job=job, account=account, alone=alone, listeners=[listen] if listen else [])
+            drive = self._drives[job.id] = Drive(
+                job=job, account=account, budget=budget, alone=alone, listeners=[listen] if listen else []
+            )
             self._spawn(self._guard(drive, self._submits.begin, drive, budget, patience))
         elif listen is not None:
             drive.follow(listen)
@@ -148,10 +151,29 @@ class Scheduler:
             self._drives.pop(drive.job.id, None)
             raise
 
-    async def cancel(self, drive: Drive) -> None:
-        """Stop a job; raises `CancelUnsupportedError` where the service has no way to."""
-        if drive.job.status.terminal:
-            return
+    async def cancel(self, job: Job) -> Job:
+        """Stop a job and return its record; raises `CancelUnsupportedError` where the service has no way to."""
+        self._check_open()
+        if withdrawn := await self._withdrawn(job):
+            return withdrawn
+        drive = await self.attach(job)
+        if not drive.job.status.terminal:
+            await self._stop(drive)
+        return drive.job
+
+    async def _withdrawn(self, job: Job) -> Job | None:
+        """Cancel a job that waits to be sent and that nobody drives, without beginning to; return its record when that was it."""
+        if job.id in self._drives:
+            return None
+        lease = await self._journal.acquire(job.id)
+        job = await self._journal.get(job.id) or job
+        if lease is None or job.status is not JobStatus.PENDING:
+            return None
+        cost = nothing(job, "it was never sent")
+        job = attrs.evolve(job, status=JobStatus.CANCELLED, finished_at=self._clock.now(), cost=cost)
+        return job if await self._journal.update(lease, job) else None
+
+    async def _stop(self, drive: Drive) -> None:
         if drive.job.status is JobStatus.PENDING and drive.lease is None:
             raise CancelUnsupportedError(f"job {drive.job.id} is about to be sent by another process; stop that one", job=drive.job)
         if drive.job.status is JobStatus.PENDING:
@@ -234,15 +256,23 @@ class Scheduler:
         return job
 
     async def adopt(self, job: Job, provider_id: str) -> Job:
-        """Record the service's id of a job in doubt, as somebody found it there, so that it is polled."""
+        """Record the service's id of a job in doubt, as somebody found it there, once the service says that it knows it."""
         holder = await self._journal.holder(job.backend, provider_id)
         if holder is not None:
             where = f"job {holder.id} on record has this id on backend {job.backend!r}; look for another"
             raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)])
         lease, job = await self._doubtful(job)
-        job = attrs.evolve(job, status=JobStatus.QUEUED, provider_id=provider_id, submitted_at=job.created_at, failure=None)
-        await self._settle(lease, job)
-        return job
+        found = attrs.evolve(job, status=JobStatus.QUEUED, provider_id=provider_id, submitted_at=job.created_at, failure=None)
+        try:
+            await self._account(job.backend, job.provider).poll(found)
+        except GenbridgeError as error:
+            await self._journal.release(lease)
+            if not isinstance(error, NotFoundError):
+                raise
+            where = f"backend {job.backend!r} has no job of this id; look again, nothing was changed"
+            raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)]) from None
+        await self._settle(lease, found)
+        return found
 
     async def _doubtful(self, job: Job) -> tuple[Lease, Job]:
         """Take a job that is in doubt; raises `JobError` when it is not, and `JournalError` when it is being driven."""

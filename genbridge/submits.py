@@ -124,7 +124,8 @@ class Submits:
         drive.answered.clear()
         answer: Attempt | Wait | None = None
         try:
-            answer = await self._journal.begin_submit(lease, drive.account.rules(drive.job))
+            budget = drive.budget or drive.account.config.budget
+            answer = await self._journal.begin_submit(lease, drive.account.rules(drive.job), budget)
         finally:
             if not isinstance(answer, Attempt):
                 drive.answered.set()

@@ -1,17 +1,17 @@
-"""The ids of jobs that are tried again: the first try has the id that was given, and each later one a number behind it."""
+"""The ids of jobs that are tried again: the first try has the id that was given, and each later one `+` and a number behind it."""
 
 from __future__ import annotations
 
 import re
 
-_NUMBER = re.compile(r"\.\d+$")
+_NUMBER = re.compile(r"\+\d+$")
 
 
 def numbered(given: str, number: int) -> str:
     """Return the id of the so-manieth try of what was given an id."""
-    return given if number == 1 else f"{given}.{number}"
+    return given if number == 1 else f"{given}+{number}"
 
 
 def given_id(job_id: str) -> str:
-    """Return the id that was given to what a job is a try of; one that was given with a number at its end loses that."""
+    """Return the id that was given to what a job is a try of; no id that is given may hold a `+`."""
     return _NUMBER.sub("", job_id)

@@ -28,6 +28,8 @@ from genbridge import (
     RequestError,
     Snapshot,
     SubmitUnknownError,
+    TransportError,
+    Verdict,
     VideoRequest,
 )
 from genbridge.batches import Entry, stable_ids
@@ -148,7 +150,7 @@ async def test_what_was_refused_is_sent_anew_and_what_failed_only_when_asked() -
         last = await service.clock.run(client.generate_many(THREE[:2], retry_failed=True))
     assert 4 == len(service.posts)
     assert [None, None] == [outcome.error for outcome in last]
-    assert [f"{batch.entries[0].id}.2", f"{batch.entries[1].id}.2"] == [outcome.job and outcome.job.id for outcome in last]
+    assert [f"{batch.entries[0].id}+2", f"{batch.entries[1].id}+2"] == [outcome.job and outcome.job.id for outcome in last]
 
 
 async def test_what_is_in_doubt_is_never_sent_again() -> None:
@@ -161,6 +163,21 @@ async def test_what_is_in_doubt_is_never_sent_again() -> None:
             assert outcome.job is not None
             assert outcome.job.status is JobStatus.UNKNOWN
     assert 1 == len(service.posts)
+
+
+async def test_a_batch_stops_sending_to_a_service_that_leaves_everything_in_doubt() -> None:
+    """After three in a row; the rest is not sent, and goes when the batch is run again."""
+    service = a_service(submits=[accepted(), LOST, accepted(), LOST, LOST, LOST, accepted()])
+    requests = [VideoRequest(f"a fox {number}", duration=5) for number in range(10)]
+    async with opened(service) as client:
+        outcomes = await service.clock.run(client.generate_many(requests))
+        assert 6 == len(service.posts)
+        unsent = [outcome for outcome in outcomes if isinstance(outcome.error, TransportError)]
+        assert [(None, Verdict.NOT_SENT)] * 4 == [(outcome.job, outcome.error.verdict) for outcome in unsent if outcome.error]
+        assert 4 == sum(isinstance(outcome.error, SubmitUnknownError) for outcome in outcomes)
+        again = await service.clock.run(client.generate_many(requests))
+    assert 10 == len(service.posts)
+    assert 4 == sum(outcome.error is not None for outcome in again)
 
 
 async def test_what_was_said_never_to_have_been_sent_is_sent_anew() -> None:
@@ -195,10 +212,10 @@ async def test_one_that_fails_stops_no_other() -> None:
             r"3 of the batch cost more than one job may; nothing was sent\n  requests\[0\]: it would cost 50",
         ),
         ({}, Budget(per_job=49), r"requests\[2\]: it would cost 50 credits, the most for one job is 49"),
-        ({}, Budget(per_day=149), "has spent or reserved 100 today"),
-        ({}, Budget(total=149), "has spent or reserved 100, the most is 149"),
-        ({}, Budget(jobs_per_day=2), "has had 2 jobs today"),
-        ({}, Budget(jobs=2), "has had 2 jobs, the most is 2"),
+        ({}, Budget(per_day=149), r"has room for 2 of the 3 jobs under its caps \(used: 0 of 149 credits today"),
+        ({}, Budget(total=149), r"has room for 2 of the 3 jobs under its caps \(used: 0 of 149 credits in all"),
+        ({}, Budget(jobs_per_day=2), r"has room for 2 of the 3 jobs under its caps \(used: 0 of 2 jobs today"),
+        ({}, Budget(jobs=2), r"has room for 2 of the 3 jobs under its caps \(used: 0 of 2 jobs in all"),
     ],
 )
 async def test_a_batch_that_is_too_dear_as_a_whole_sends_nothing(terms: dict[str, Any], budget: Budget, words: str) -> None:

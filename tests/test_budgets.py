@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genbridge import BudgetError, Quote
-from genbridge.budgets import Budget, Used, check
+from genbridge.budgets import Budget, Used, check_all
 
 SPENT = "it would cost about 101 credits; backend 'studio' has spent or reserved"
 
@@ -14,7 +14,7 @@ def would(budget: Budget, *amounts: float | None, today: Used | None = None, eve
     """Return what is wrong with jobs of those prices; nothing when they may be sent."""
     quotes = [Quote(amount=amount, basis="2 per second") for amount in amounts]
     try:
-        check("studio", quotes, budget, today=today or Used(), ever=ever or Used())
+        check_all("studio", quotes, budget, today=today or Used(), ever=ever or Used())
     except BudgetError as error:
         return error.message if error.quote in quotes else "an error about another quote"
     return ""
@@ -54,10 +54,14 @@ def test_what_was_used_before_counts() -> None:
 
 
 def test_several_jobs_count_together() -> None:
-    """Each after the ones before it."""
+    """It is said for how many there is room, and what was used before them."""
     assert would(Budget(per_day=100), 50.0, 50.0) == ""
-    assert "reserved 100 today" in would(Budget(per_day=100), 50.0, 50.0, 1.0)
-    assert "had 2 jobs" in would(Budget(jobs=2), None, None, None)
+    room = "backend 'studio' has room for 2 of the 3 jobs under its caps"
+    assert f"{room} (used: 0 of 100 credits today (UTC)); nothing was sent" == would(Budget(per_day=100), 50.0, 50.0, 1.0)
+    used = Used(amount=7.0, jobs=1)
+    caps = Budget(per_day=20, jobs_per_day=9, total=1000, jobs=3)
+    said = "used: 7 of 20 credits today (UTC), 1 of 9 jobs today (UTC), 7 of 1000 credits in all, 1 of 3 jobs in all"
+    assert f"{room} ({said}); nothing was sent" == would(caps, 5.0, 5.0, 5.0, today=used, ever=used)
 
 
 @pytest.mark.parametrize("budget", [Budget(per_job=100), Budget(per_day=100), Budget(total=100)])

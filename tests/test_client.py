@@ -584,7 +584,7 @@ async def test_an_id_that_was_refused_goes_on_to_the_next_backend_and_may_be_sen
             await client.submit(REQUEST, id="order-17")
         handle = await client.submit(REQUEST, id="order-17")
         found = [(job.id, job.backend, job.status) async for job in client.jobs()]
-    assert handle.id == "order-17.3"
+    assert handle.id == "order-17+3"
     assert [("one", JobStatus.FAILED), ("two", JobStatus.FAILED)] == [(name, status) for _, name, status in found[1:][::-1]]
 
 

@@ -295,6 +295,16 @@ async def test_a_job_is_found_by_an_unambiguous_beginning_of_its_id(journal: Sql
     assert journal.peek("job-") is None
 
 
+async def test_of_the_tries_of_one_job_the_last_is_found(journal: SqliteJournal) -> None:
+    """By the beginning that they share; each by its own id."""
+    for number, name in enumerate(("order-17", "order-17+2", "order-17+10", "order-18")):
+        await journal.add(a_job(number, id=name), Budget())
+    found = {
+        name: job and job.id for name in ("order-17", "order-17+", "order-17+2", "order-1") if (job := journal.peek(name)) or True
+    }
+    assert {"order-17": "order-17", "order-17+": "order-17+10", "order-17+2": "order-17+2", "order-1": None} == found
+
+
 async def test_a_job_dearer_than_its_cap_is_not_recorded(journal: SqliteJournal) -> None:
     """The quote goes with the error."""
     with pytest.raises(BudgetError, match="most for one job is 99") as caught:

@@ -491,9 +491,9 @@ class BrokenJournal(InlineJournal):
         self._may("update")
         return await super().update(lease, job)
 
-    async def begin_submit(self, lease: Lease, rules: Sequence[Rule]) -> Any:
+    async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Any:
         self._may("begin_submit")
-        return await super().begin_submit(lease, rules)
+        return await super().begin_submit(lease, rules, budget)
 
     async def acquire(self, job_id: str) -> Lease | None:
         self._may("acquire")
@@ -842,6 +842,52 @@ async def test_a_job_that_was_found_at_the_service_is_followed() -> None:
         await service.clock.run(handle.result())
         assert (JobStatus.SUCCEEDED, "p9", None) == (handle.job.status, handle.job.provider_id, handle.job.failure)
     assert "/jobs/p9" == service.calls[-1].url
+    assert 1 == len(service.posts)
+
+
+async def test_an_id_that_the_service_does_not_know_is_not_taken() -> None:
+    """A slip of the pen would lose the job; nor is one taken that the service cannot be asked about."""
+    service = a_service(submits=[LOST], polls=[said(404), said(500), running(), done()])
+    async with opened(service) as client:
+        handle = await in_doubt(client, service)
+        with pytest.raises(RequestError, match="backend 'main' has no job of this id; look again, nothing was changed"):
+            await handle.adopt("p8")
+        with pytest.raises(ServiceError):
+            await handle.adopt("p9")
+        assert JobStatus.UNKNOWN is client.handle(handle.id).job.status
+        await handle.adopt("p9")
+        assert 1 == len((await service.clock.run(handle.result())).assets)
+
+
+async def test_a_job_that_was_never_sent_is_cancelled_without_being_sent(tmp_path: Path) -> None:
+    """Though nothing holds it up any more."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        waiting = asyncio.create_task(client.submit(REQUEST))
+        await refused_once(service, client)
+    waiting.cancel()
+    service.clock.advance(3600)
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        (job,) = await client.unsent()
+        handle = client.handle(job)
+        await handle.cancel()
+        assert (JobStatus.CANCELLED, 0) == (handle.job.status, handle.job.cost and handle.job.cost.amount)
+        assert [] == await client.unsent()
+    assert 1 == len(service.posts)
+
+
+async def test_a_cap_that_was_lowered_holds_for_jobs_on_record_too(tmp_path: Path) -> None:
+    """What has not been sent is not sent, and reserves nothing any more."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        waiting = asyncio.create_task(client.submit(REQUEST))
+        await refused_once(service, client)
+    waiting.cancel()
+    config = a_config(budget=Budget(total=49))
+    async with opened(service, config=config, journal=tmp_path / "jobs.db") as client:
+        (handle,) = await service.clock.run(client.resume())
+        assert JobStatus.FAILED is handle.job.status
+        assert 0 == (await client.used("main"))[1].amount
     assert 1 == len(service.posts)
 
 

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from genbridge.budgets import Budget
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from genbridge.budgets import Budget, Used
+    from genbridge.budgets import Used
     from genbridge.limits import Rule, Wait
     from genbridge.types import Job, JobStatus, Spent
 
@@ -75,8 +77,11 @@ class Journal(Protocol):
     async def beat(self) -> None:
         """Say that this process's driver is alive."""
 
-    async def begin_submit(self, lease: Lease, rules: Sequence[Rule]) -> Attempt | Wait | None:
-        """Record that the POST is about to be sent, unless a limit asks to wait; `None` when the lease is lost."""
+    async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Attempt | Wait | None:
+        """Record that the POST is about to be sent, unless a limit asks to wait; `None` when the lease is lost.
+
+        Raises `BudgetError` when it would exceed a cap, as one may have been lowered since the job was recorded.
+        """
 
     async def pause(self, backend: str, seconds: float, what: Paused) -> None:
         """Let nobody submit to a backend, or poll it, for that long."""

@@ -19,6 +19,7 @@ from genbridge.journal.records import COLUMNS, dump, load
 from genbridge.journal.schema import VERSION, bring_up_to_date, version
 from genbridge.journal.store import Store
 from genbridge.limits import Rule, Wait, next_start
+from genbridge.tries import given_id
 from genbridge.types import Job, JobStatus, Media, Spent
 
 _log = logging.getLogger(__name__)
@@ -31,10 +32,12 @@ _DOUBT_LASTS = 1800.0
 """Seconds for which a job that may have been accepted counts as one that the service works on."""
 _ANSWER_LASTS = 120.0
 """Seconds after which a submit that was never answered is taken to have reached the service."""
+_TRIES = 1000
+"""The most tries of one job among which the last is looked for."""
 _DAY = 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
 
-_USED = "select total(coalesce(charged, reserved)), count(*) from jobs where backend = ? and held and created >= ?"
+_USED = "select total(coalesce(charged, reserved)), count(*) from jobs where backend = ? and held and created >= ? and id != ?"
 _SPENT = """
 select backend, provider, model, media, unit, cast(created / 86400 as integer) as day, count(*) as jobs,
   total(charged) as charged,
@@ -116,11 +119,11 @@ class SqliteJournal:
         return await self._store.do(work)
 
     def _check_budget(self, db: sqlite3.Connection, job: Job, budget: Budget) -> None:
-        today, ever = self._used(db, job.backend) if budget.counts else (Used(), Used())
-        check(job.backend, [job.quote], budget, today=today, ever=ever)
+        today, ever = self._used(db, job.backend, but=job.id) if budget.counts else (Used(), Used())
+        check(job.backend, job.quote, budget, today=today, ever=ever)
 
-    def _used(self, db: sqlite3.Connection, backend: str) -> tuple[Used, Used]:
-        today, ever = (db.execute(_USED, (backend, since)).fetchone() for since in (self._now() // _DAY * _DAY, 0.0))
+    def _used(self, db: sqlite3.Connection, backend: str, *, but: str = "") -> tuple[Used, Used]:
+        today, ever = (db.execute(_USED, (backend, since, but)).fetchone() for since in (self._now() // _DAY * _DAY, 0.0))
         return Used(amount=today[0], jobs=today[1]), Used(amount=ever[0], jobs=ever[1])
 
     async def used(self, backend: str) -> tuple[Used, Used]:
@@ -151,23 +154,25 @@ class SqliteJournal:
 
     # The submit.
 
-    async def begin_submit(self, lease: Lease, rules: Sequence[Rule]) -> Attempt | Wait | None:
-        """Record that the POST is about to be sent, unless a limit asks to wait; `None` when the lease is lost."""
+    async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Attempt | Wait | None:
+        """Record that the POST is about to be sent, unless a limit asks to wait; `None` when the lease is lost.
+
+        Raises `BudgetError` when it would exceed a cap, as one may have been lowered since the job was recorded.
+        """
         token = uuid4().hex
 
         def work(db: sqlite3.Connection) -> Attempt | Wait | None:
             self._store.check_there()
-            row = db.execute(
-                "select backend, media, model from jobs where id = ? and epoch = ? and status = 'pending'",
-                (lease.job_id, lease.epoch),
-            ).fetchone()
-            if row is None:
+            job = _first(_select(db, "id = ? and epoch = ? and status = 'pending'", (lease.job_id, lease.epoch)))
+            if job is None:
                 return None
-            if wait := self._wait(db, row["backend"], rules):
+            self._check_budget(db, job, budget)
+            if wait := self._wait(db, job.backend, rules):
                 return wait
             db.execute("update jobs set status = 'submitting', attempt = ? where id = ?", (token, lease.job_id))
             db.execute(
-                "insert into submits (backend, media, model, at, job) values (?, ?, ?, ?, ?)", (*row, self._now(), lease.job_id)
+                "insert into submits (backend, media, model, at, job) values (?, ?, ?, ?, ?)",
+                (job.backend, job.media, job.model, self._now(), job.id),
             )
             return Attempt(lease.job_id, token)
 
@@ -291,11 +296,17 @@ class SqliteJournal:
         return await self._store.do(lambda db: _first(_select(db, "id = ?", (job_id,))))
 
     def peek(self, job_id: str) -> Job | None:
-        """Return the record of a job, by its id or an unambiguous beginning of it; blocks for a moment."""
+        """Return the record of a job, by its id or an unambiguous beginning of it; blocks for a moment.
+
+        Of the tries of one job the last is returned, unless another is named whole.
+        """
 
         def work(db: sqlite3.Connection) -> Job | None:
-            found = _select(db, "id >= ? and id < ? order by id limit 2", (job_id, job_id + "\U0010ffff"))
-            return found[0] if len(found) == 1 or (found and found[0].id == job_id) else None
+            found = _select(db, "id >= ? and id < ? order by id limit ?", (job_id, job_id + "\U0010ffff", _TRIES))
+            if found and found[0].id == job_id:
+                return found[0]
+            alike = {given_id(job.id) for job in found}
+            return max(found, key=lambda job: job.created_at) if len(alike) == 1 else None
 
         return self._store.ask(work).result()
 

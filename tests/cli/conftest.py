@@ -199,7 +199,7 @@ class FakeClient:
         self.wanted.append((id, save_to, retry_failed))
         for snapshot in self.seen if observe else ():
             observe(snapshot)
-        job = make_job(request, id=f"{id}.2" if id else f"job{len(self.record) + 1}", backend=backend or "studio")
+        job = make_job(request, id=f"{id}+2" if id else f"job{len(self.record) + 1}", backend=backend or "studio")
         self.record[job.id] = job
         await asyncio.sleep(0)
         self._fail("submit", job)

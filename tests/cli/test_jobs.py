@@ -276,7 +276,7 @@ def test_a_job_says_where_its_files_are_wanted(cli: Cli, client: Any) -> None:
 
 def test_ids_that_begin_the_same_are_shown_whole() -> None:
     """As those of several tries do; otherwise their beginning is enough."""
-    assert ["0123456789", "0123456789.2", "abcdefgh"] == brief(["0123456789", "0123456789.2", "abcdefghij"])
+    assert ["0123456789", "0123456789+2", "abcdefgh"] == brief(["0123456789", "0123456789+2", "abcdefghij"])
 
 
 def test_resuming_saves_nothing_that_nobody_wanted_saved(cli: Cli, client: Any) -> None:

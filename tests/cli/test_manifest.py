@@ -58,8 +58,8 @@ def test_a_file_in_the_place_of_the_folder_is_told(tmp_path: Path) -> None:
 def test_saved_files_are_found_by_their_sidecars(tmp_path: Path) -> None:
     """Under the id that their job was submitted under, whichever try it was; what is no sidecar is passed over."""
     for name, text in {
-        "a-1.png.json": '{"job_id": "aaa.2"}',
-        "a-1-cover.png.json": '{"job_id": "aaa.2"}',
+        "a-1.png.json": '{"job_id": "aaa+2"}',
+        "a-1-cover.png.json": '{"job_id": "aaa+2"}',
         "gone.png.json": '{"job_id": "bbb"}',
         "list.json": "[1]",
         "cut.json": '{"job_id"',

@@ -28,7 +28,7 @@ def _record(client: Any, make_job: Callable[..., Job]) -> None:
     failure = Failure(message="the answer was lost")
     for job in (
         make_job(id="first", status=JobStatus.UNKNOWN, failure=failure, submitted_at=None, save_to=Path("/out")),
-        make_job(VideoRequest("waves"), id="second.2", status=JobStatus.UNKNOWN, failure=failure, provider="imini"),
+        make_job(VideoRequest("waves"), id="second+2", status=JobStatus.UNKNOWN, failure=failure, provider="imini"),
         make_job(id="sound", status=JobStatus.RUNNING),
     ):
         client.record[job.id] = job
@@ -78,7 +78,7 @@ def test_what_is_skipped_stays_in_doubt(cli: Cli, client: Any, answer: Answer) -
 
     assert 5 == run.exit_code
     assert "2 in doubt still; what they may cost stays reserved" == run.stderr.splitlines()[-1]
-    assert {"first": "unknown", "second.2": "unknown", "sound": "running"} == standing(client)
+    assert {"first": "unknown", "second+2": "unknown", "sound": "running"} == standing(client)
 
 
 def test_a_job_that_was_not_sent_gives_back_what_it_reserves(cli: Cli, client: Any, answer: Answer) -> None:
@@ -89,7 +89,7 @@ def test_a_job_that_was_not_sent_gives_back_what_it_reserves(cli: Cli, client: A
 
     assert 0 == run.exit_code
     assert "image painter-1 on studio, job first: not sent; its reservation is released" in run.stdout.splitlines()
-    assert ("failed", "failed") == (standing(client)["first"], standing(client)["second.2"])
+    assert ("failed", "failed") == (standing(client)["first"], standing(client)["second+2"])
     assert [] == client.wanted
 
 
@@ -100,7 +100,7 @@ def test_what_was_not_sent_is_sent_again_where_that_is_wanted(cli: Cli, client: 
     run = cli("jobs", "reconcile", "--resend")
 
     assert [("first", Path("/out"), False), ("second", None, False)] == client.wanted
-    assert "image painter-1 on studio, job first.2: sent again; collect it with: genbridge jobs wait first.2" in run.stdout
+    assert "image painter-1 on studio, job first+2: sent again; collect it with: genbridge jobs wait first+2" in run.stdout
 
 
 def test_a_job_that_was_found_is_attached(cli: Cli, client: Any, answer: Answer) -> None:
@@ -130,7 +130,7 @@ def test_the_end_of_the_answers_ends_the_questions(cli: Cli, client: Any, answer
 
     assert 5 == run.exit_code
     assert "Traceback" not in run.stderr
-    assert {"first": "unknown", "second.2": "unknown", "sound": "running"} == standing(client)
+    assert {"first": "unknown", "second+2": "unknown", "sound": "running"} == standing(client)
 
 
 def test_what_the_service_settles_is_not_asked_about(cli: Cli, client: Any, answer: Answer) -> None:
@@ -140,7 +140,7 @@ def test_what_the_service_settles_is_not_asked_about(cli: Cli, client: Any, answ
 
     run = cli("jobs", "reconcile")
 
-    assert (0, "queued", "failed") == (run.exit_code, standing(client)["first"], standing(client)["second.2"])
+    assert (0, "queued", "failed") == (run.exit_code, standing(client)["first"], standing(client)["second+2"])
     assert "image painter-1 on studio, job first: settled by the service: queued" in run.stdout.splitlines()
     assert "1 of 1" in run.stdout
 
@@ -152,7 +152,7 @@ def test_one_that_cannot_be_settled_does_not_hinder_the_next(cli: Cli, client: A
 
     run = cli("jobs", "reconcile")
 
-    assert (5, "failed") == (run.exit_code, standing(client)["second.2"])
+    assert (5, "failed") == (run.exit_code, standing(client)["second+2"])
     assert "error: job first is being driven by another process" in run.stderr.splitlines()
 
 
@@ -170,11 +170,11 @@ def test_one_that_is_lost_again_is_told(cli: Cli, client: Any, answer: Answer) -
 def test_one_job_is_settled_without_a_question(cli: Cli, client: Any) -> None:
     """By what a flag says of it."""
     sent = cli("jobs", "reconcile", "first", "--not-sent", "--resend")
-    found = cli("jobs", "reconcile", "second.2", "--attach", "task-1")
+    found = cli("jobs", "reconcile", "second+2", "--attach", "task-1")
 
     assert (0, 0) == (sent.exit_code, found.exit_code)
-    assert ("failed", "queued") == (standing(client)["first"], standing(client)["second.2"])
-    assert "task-1" == client.record["second.2"].provider_id
+    assert ("failed", "queued") == (standing(client)["first"], standing(client)["second+2"])
+    assert "task-1" == client.record["second+2"].provider_id
     assert "" == found.stderr
 
 
@@ -207,21 +207,21 @@ def test_a_job_that_is_not_in_doubt_is_left_alone(cli: Cli, client: Any) -> None
 def test_flags_that_say_nothing_clear_are_wrong_usage(cli: Cli, client: Any, words: list[str]) -> None:
     """Nothing is changed."""
     assert 2 == cli("jobs", "reconcile", *words).exit_code
-    assert {"first": "unknown", "second.2": "unknown", "sound": "running"} == standing(client)
+    assert {"first": "unknown", "second+2": "unknown", "sound": "running"} == standing(client)
 
 
 def test_json_asks_no_questions(cli: Cli, client: Any) -> None:
     """It has what was settled, then what is in doubt."""
-    client.settles["second.2"] = {"status": JobStatus.QUEUED}
+    client.settles["second+2"] = {"status": JobStatus.QUEUED}
 
     run = cli("jobs", "reconcile", "--json")
 
     assert 5 == run.exit_code
-    assert [("second.2", "queued"), ("first", "unknown")] == [(job["id"], job["status"]) for job in json.loads(run.stdout)["jobs"]]
+    assert [("second+2", "queued"), ("first", "unknown")] == [(job["id"], job["status"]) for job in json.loads(run.stdout)["jobs"]]
 
 
 def test_a_flag_has_json(cli: Cli) -> None:
     """With the job that was settled, and the one that was sent in its place."""
     document = json.loads(cli("jobs", "reconcile", "first", "--not-sent", "--resend", "--json").stdout)
 
-    assert [("first", "failed"), ("first.2", "queued")] == [(job["id"], job["status"]) for job in document["jobs"]]
+    assert [("first", "failed"), ("first+2", "queued")] == [(job["id"], job["status"]) for job in document["jobs"]]
