@@ -23,7 +23,7 @@ _BOOLEANS = {"yes": True, "true": True, "no": False, "false": False}
 
 
 @attrs.frozen(kw_only=True)
-class Row:
+class _Raw:
     """One object or row as it was read: the line it begins on, its fields if it has any, and what is wrong with it so far."""
 
     line: int
@@ -87,7 +87,7 @@ def _text(path: Path) -> str:
         raise RequestError(f"{name_of(path)} cannot be read: {error.strerror}") from None
 
 
-def _sheet(rows: Iterable[Row], folder: Path) -> Sheet:
+def _sheet(rows: Iterable[_Raw], folder: Path) -> Sheet:
     items: list[Item] = []
     problems: dict[int, list[Problem]] = {}
     for row in rows:
@@ -113,10 +113,12 @@ def _repeated(items: Iterable[Item]) -> Iterator[tuple[int, Problem]]:
 # JSON lines.
 
 
-def _lines(text: str) -> Iterator[Row]:
+def _lines(text: str) -> Iterator[_Raw]:
     """Read an object from each line that is not blank."""
     if text.lstrip().startswith("["):
-        yield Row(line=1, problems=[Problem("", "it begins a JSON array; write one object on each line, with nothing around them")])
+        yield _Raw(
+            line=1, problems=[Problem("", "it begins a JSON array; write one object on each line, with nothing around them")]
+        )
         return
     # Not `splitlines`: a string in JSON may have what that takes for the end of a line.
     for line, words in enumerate(text.split("\n"), 1):
@@ -124,14 +126,14 @@ def _lines(text: str) -> Iterator[Row]:
             yield _object(line, words.strip())
 
 
-def _object(line: int, text: str) -> Row:
+def _object(line: int, text: str) -> _Raw:
     try:
         value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        return Row(line=line, problems=[Problem("", _not_json(text, error))])
+        return _Raw(line=line, problems=[Problem("", _not_json(text, error))])
     if not isinstance(value, dict):
-        return Row(line=line, problems=[Problem("", f'{shown(value)} is not an object; write {{"prompt": "…"}}')])
-    return Row(line=line, fields=value)
+        return _Raw(line=line, problems=[Problem("", f'{shown(value)} is not an object; write {{"prompt": "…"}}')])
+    return _Raw(line=line, fields=value)
 
 
 def _not_json(text: str, error: Exception) -> str:
@@ -161,18 +163,18 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 # CSV.
 
 
-def _table(text: str) -> Iterator[Row]:
+def _table(text: str) -> Iterator[_Raw]:
     """Read a header with the names of fields, and a request from each row below it; an empty cell is not given."""
     names: list[str] = []
     for line, cells in _cells(text):
         if isinstance(cells, csv.Error):
-            yield Row(line=line, problems=[Problem("", f"from here on it is not CSV: {cells}; is a quote open?")])
+            yield _Raw(line=line, problems=[Problem("", f"from here on it is not CSV: {cells}; is a quote open?")])
         elif names:
             yield _record(line, names, cells)
         else:
             names = [cell.strip() for cell in cells]
             if wrong := list(_wrong_columns(names)):
-                yield Row(line=line, problems=wrong)
+                yield _Raw(line=line, problems=wrong)
             # Without prompts, every row would say the same again.
             if "prompt" not in names:
                 return
@@ -205,10 +207,10 @@ def _wrong_columns(names: Sequence[str]) -> Iterator[Problem]:
             yield Problem(name or f"column {index + 1}", f"unknown column{near}")
 
 
-def _record(line: int, names: Sequence[str], cells: Sequence[str]) -> Row:
+def _record(line: int, names: Sequence[str], cells: Sequence[str]) -> _Raw:
     if len(cells) > len(names):
         message = f"it has {len(cells)} cells and the header {len(names)}; put quotes around a cell with a comma in it"
-        return Row(line=line, problems=[Problem("", message)])
+        return _Raw(line=line, problems=[Problem("", message)])
     given = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if name in NAMES and cell.strip()}
     fields: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -217,7 +219,7 @@ def _record(line: int, names: Sequence[str], cells: Sequence[str]) -> Row:
             fields[name] = _value(name, cell)
         except (ValueError, RecursionError) as error:
             problems.append(Problem(name, f"it is not JSON: {_reason(error)}"))
-    return Row(line=line, fields=fields, problems=problems)
+    return _Raw(line=line, fields=fields, problems=problems)
 
 
 def _value(name: str, cell: str) -> Any:

@@ -20,7 +20,7 @@ import attrs
 DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a driver's jobs may be taken over."""
 _FORGET_AFTER = 86400.0
-"""Seconds without a sign of life after which a driver that has no jobs is forgotten."""
+"""Seconds without a sign of life after which a driver is forgotten, unless it lives all the same."""
 _PROC = Path("/proc")
 
 
