@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from genbridge.blocking import generate as generate
     from genbridge.blocking import save as save
     from genbridge.budgets import Budget as Budget
+    from genbridge.budgets import Usage as Usage
     from genbridge.budgets import Used as Used
     from genbridge.catalogue import Anything as Anything
     from genbridge.catalogue import Capabilities as Capabilities
@@ -94,7 +95,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "batches": "Batch Entry Outcome",
     "blocking": "BlockingClient BlockingHandle generate save",
-    "budgets": "Budget Used",
+    "budgets": "Budget Usage Used",
     "catalogue": "Anything Capabilities Choice Group Limits Model Option Price Provider Range ReferenceRule Setting Text",
     "client": "Client Handle",
     "config": "BackendConfig Config Route Secret",

@@ -24,7 +24,7 @@ from genbridge.errors import (
     TransportError,
 )
 from genbridge.journal.records import request_text
-from genbridge.types import Certainty, Cost, Job, Quote, Request, Result, Snapshot, Verdict
+from genbridge.types import Certainty, Job, Quote, Request, Result, Snapshot, Verdict
 from genbridge.words import number
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class Batch:
         return f"<Batch of {len(self.entries)}: {sum(entry.job is None for entry in self.entries)} to send>"
 
     @property
-    def totals(self) -> tuple[Cost, ...]:
-        """What `run` would pay now, one sum for each unit; its `amount` is `None` when a price is not known."""
+    def totals(self) -> tuple[Quote, ...]:
+        """What `run` would pay now, one sum for each backend and unit; its `amount` is `None` when a price is not known."""
         return _totals(entry.quote for entry in self.entries if entry.quote is not None)
 
     async def run(
@@ -151,21 +151,22 @@ class Batch:
         return _AT_ONCE if asked else 1
 
 
-def _totals(quotes: Iterable[Quote]) -> tuple[Cost, ...]:
-    by_unit: dict[str, list[Quote]] = {}
+def _totals(quotes: Iterable[Quote]) -> tuple[Quote, ...]:
+    groups: dict[tuple[str | None, str], list[Quote]] = {}
     for quote in quotes:
-        by_unit.setdefault(quote.unit, []).append(quote)
-    return tuple(_total(unit, group) for unit, group in by_unit.items())
+        groups.setdefault((quote.backend, quote.unit), []).append(quote)
+    return tuple(_total(group) for group in groups.values())
 
 
-def _total(unit: str, quotes: Sequence[Quote]) -> Cost:
+def _total(quotes: Sequence[Quote]) -> Quote:
     amounts = [quote.amount for quote in quotes if quote.amount is not None]
+    unpriced = len(quotes) - len(amounts)
     basis = "1 job" if len(quotes) == 1 else f"{len(quotes)} jobs"
-    if unpriced := len(quotes) - len(amounts):
-        return Cost(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=f"{basis}, {unpriced} without a price")
+    whole = Quote(amount=None, unit=quotes[0].unit, backend=quotes[0].backend, basis=basis)
+    if unpriced:
+        return attrs.evolve(whole, basis=f"{basis}, {unpriced} without a price")
     exact = all(quote.certainty is Certainty.EXACT for quote in quotes)
-    certainty = Certainty.EXACT if exact else Certainty.ESTIMATED
-    return Cost(amount=sum(amounts), unit=unit, certainty=certainty, basis=basis)
+    return attrs.evolve(whole, amount=sum(amounts), certainty=Certainty.EXACT if exact else Certainty.ESTIMATED)
 
 
 async def prepare(
@@ -238,13 +239,11 @@ async def _priced(client: Client, entry: Entry, *, retry_failed: bool) -> Entry:
     return attrs.evolve(entry, quote=quote, backend=quote.backend or entry.backend)
 
 
-def _check_total(totals: Sequence[Cost], most: float | None) -> None:
+def _check_total(totals: Sequence[Quote], most: float | None) -> None:
     for total in totals:
         if most is not None and (total.amount is None or total.amount > most):
-            quote = Quote(amount=total.amount, unit=total.unit, certainty=total.certainty, basis=total.basis)
-            raise BudgetError(
-                f"the batch would cost {total} ({total.basis}), the most is {number(most)}; nothing was sent", quote=quote
-            )
+            where = f"on backend {total.backend!r} it would cost {total} ({total.basis})"
+            raise BudgetError(f"{where}, the most for the batch is {number(most)}; nothing was sent", quote=total)
 
 
 async def _check_budgets(client: Client, entries: Sequence[Entry], max_cost: float | None) -> None:

@@ -13,6 +13,9 @@ from genbridge.errors import BudgetError
 from genbridge.types import Quote
 from genbridge.words import number
 
+_DIGITS = 6
+"""Digits behind the point that count: sums of fractions of a credit are not exact in binary."""
+
 
 @attrs.frozen(kw_only=True)
 class Budget:
@@ -28,14 +31,14 @@ class Budget:
     jobs: int | None = None
 
     @property
-    def counts(self) -> bool:
+    def looks_back(self) -> bool:
         """Whether it matters what was spent before."""
         return any(cap is not None for cap in (self.per_day, self.jobs_per_day, self.total, self.jobs))
 
 
 @attrs.frozen(kw_only=True)
 class Used:
-    """What jobs have cost or reserve, in credits, and how many they are."""
+    """What jobs have cost or reserve, in the provider's credits, and how many they are."""
 
     amount: float = 0.0
     jobs: int = 0
@@ -45,19 +48,27 @@ class Used:
         return Used(amount=self.amount + (quote.amount or 0.0), jobs=self.jobs + 1)
 
 
-def check(backend: str, quote: Quote, budget: Budget, *, today: Used, ever: Used) -> None:
+@attrs.frozen(kw_only=True)
+class Usage:
+    """What counts against a backend's caps: of today (UTC), and of everything on record."""
+
+    today: Used = Used()
+    ever: Used = Used()
+
+
+def check(backend: str, quote: Quote, budget: Budget, usage: Usage) -> None:
     """Raise `BudgetError` when one more job at that quote would exceed a cap of a backend."""
     _check_job(backend, quote, budget)
-    _check_credits(backend, quote, budget, today=today, ever=ever)
-    _check_jobs(backend, quote, budget, today=today, ever=ever)
+    _check_credits(backend, quote, budget, usage)
+    _check_jobs(backend, quote, budget, usage)
 
 
-def check_all(backend: str, quotes: Sequence[Quote], budget: Budget, *, today: Used, ever: Used) -> None:
+def check_all(backend: str, quotes: Sequence[Quote], budget: Budget, usage: Usage) -> None:
     """Raise `BudgetError` when jobs that are sent together would exceed a cap; it says for how many there is room."""
-    uses = ", ".join(_uses(budget, today, ever))
+    uses = ", ".join(_uses(budget, usage))
     for room, quote in enumerate(quotes):
         try:
-            check(backend, quote, budget, today=today, ever=ever)
+            check(backend, quote, budget, usage)
         except BudgetError as error:
             if len(quotes) == 1 or not uses:
                 raise
@@ -65,16 +76,16 @@ def check_all(backend: str, quotes: Sequence[Quote], budget: Budget, *, today: U
                 f"backend {backend!r} has room for {room} of the {len(quotes)} jobs under its caps (used: {uses}); nothing was sent"
             )
             raise BudgetError(message, quote=error.quote) from None
-        today, ever = today.plus(quote), ever.plus(quote)
+        usage = Usage(today=usage.today.plus(quote), ever=usage.ever.plus(quote))
 
 
-def _uses(budget: Budget, today: Used, ever: Used) -> Iterator[str]:
+def _uses(budget: Budget, usage: Usage) -> Iterator[str]:
     """Say how much of each cap is used."""
     for cap, used, what in (
-        (budget.per_day, today.amount, "credits today (UTC)"),
-        (budget.jobs_per_day, today.jobs, "jobs today (UTC)"),
-        (budget.total, ever.amount, "credits in all"),
-        (budget.jobs, ever.jobs, "jobs in all"),
+        (budget.per_day, usage.today.amount, "credits today (UTC)"),
+        (budget.jobs_per_day, usage.today.jobs, "jobs today (UTC)"),
+        (budget.total, usage.ever.amount, "credits in all"),
+        (budget.jobs, usage.ever.jobs, "jobs in all"),
     ):
         if cap is not None:
             yield f"{number(used)} of {number(cap)} {what}"
@@ -91,9 +102,9 @@ def _check_job(backend: str, quote: Quote, budget: Budget) -> None:
         raise BudgetError(f"it would cost {quote}, the most for one job is {number(budget.per_job)}; nothing was sent", quote=quote)
 
 
-def _check_credits(backend: str, quote: Quote, budget: Budget, *, today: Used, ever: Used) -> None:
-    for cap, used, when in ((budget.per_day, today, " today (UTC)"), (budget.total, ever, "")):
-        if cap is not None and used.plus(quote).amount > cap:
+def _check_credits(backend: str, quote: Quote, budget: Budget, usage: Usage) -> None:
+    for cap, used, when in ((budget.per_day, usage.today, " today (UTC)"), (budget.total, usage.ever, "")):
+        if cap is not None and round(used.plus(quote).amount, _DIGITS) > cap:
             raise BudgetError(
                 f"it would cost {quote}; backend {backend!r} has spent or reserved {number(used.amount)}{when}, "
                 f"the most is {number(cap)}; nothing was sent",
@@ -101,8 +112,8 @@ def _check_credits(backend: str, quote: Quote, budget: Budget, *, today: Used, e
             )
 
 
-def _check_jobs(backend: str, quote: Quote, budget: Budget, *, today: Used, ever: Used) -> None:
-    for cap, used, when in ((budget.jobs_per_day, today, " today (UTC)"), (budget.jobs, ever, "")):
+def _check_jobs(backend: str, quote: Quote, budget: Budget, usage: Usage) -> None:
+    for cap, used, when in ((budget.jobs_per_day, usage.today, " today (UTC)"), (budget.jobs, usage.ever, "")):
         if cap is not None and used.jobs >= cap:
             message = f"backend {backend!r} has had {used.jobs} jobs{when}, the most is {cap}; nothing was sent"
             raise BudgetError(message, quote=quote)

@@ -19,7 +19,7 @@ import attrs
 
 from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
-from genbridge.budgets import Budget, Used, check_all
+from genbridge.budgets import Budget, Usage, check_all
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
@@ -233,9 +233,7 @@ class Client:
         job, number = await self._latest(given)
         if job is None:
             return None, number
-        if request_text(job.request) != request_text(request):
-            message = f"job {job.id} on record has this id and another request; give this request an id of its own"
-            raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
+        _check_same(job, request)
         goes_on = not never_started(job) and not (retry_failed and _failed(job))
         return (job if goes_on else None), number
 
@@ -271,8 +269,10 @@ class Client:
             listen=wish.observe,
         )
         if drive is None:
-            known = await self._record.get(job.id)
-            return await self._again(known or job, wish.observe)
+            known = await self._record.get(job.id) or job
+            _check_same(known, plan.request)
+            return await self._again(known, wish.observe)
+        _check_same(drive.job, plan.request)
         return Handle(self._driver, job, drive)
 
     async def generate(
@@ -387,12 +387,11 @@ class Client:
         for quote in quotes:
             groups.setdefault(str(quote.backend), []).append(quote)
         for backend, group in groups.items():
-            today, ever = await self.used(backend)
-            check_all(backend, group, budget_of(self.config.backends[backend], max_cost), today=today, ever=ever)
+            check_all(backend, group, budget_of(self.config.backends[backend], max_cost), await self.usage(backend))
 
-    async def used(self, backend: str) -> tuple[Used, Used]:
+    async def usage(self, backend: str) -> Usage:
         """Return what counts against a backend's caps: of today (UTC), and of everything on record."""
-        return await self._record.used(backend)
+        return await self._record.usage(backend)
 
     async def spend(self, *, since: datetime | None = None) -> list[Spent]:
         """Return what the jobs on record cost, or those created since a time, by day, backend and model."""
@@ -576,6 +575,12 @@ def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
     """Return the caps of a backend, with the caller's own for one job."""
     per_job = [cap for cap in (config.budget.per_job, max_cost) if cap is not None]
     return attrs.evolve(config.budget, per_job=min(per_job, default=None))
+
+
+def _check_same(job: Job, request: Request) -> None:
+    if request_text(job.request) != request_text(request):
+        message = f"job {job.id} on record has this id and another request; give this request an id of its own"
+        raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
 
 
 def _check_id(given: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from genbridge.budgets import Budget
     from genbridge.journal import Lease
 
+
+_log = logging.getLogger(__name__)
 
 Listener = Callable[[Snapshot], None]
 
@@ -35,6 +38,8 @@ class Drive:
 
     job: Job
     account: Account
+    budget: Budget
+    """What may be spent: the backend's caps, and the caller's own for one job."""
     lease: Lease | None = None
     snapshot: Snapshot = attrs.field()
     error: GenbridgeError | None = None
@@ -58,8 +63,6 @@ class Drive:
     """The look at the record with which driving a job on record begins."""
     answered: asyncio.Event = attrs.field(factory=_set_event)
     """Set but for the time from the record of an intent to submit to that of what came of it."""
-    budget: Budget | None = None
-    """What the caller may spend; the backend's own caps when the job was found on record."""
     alone: bool = False
     """Whether no other such POST to its backend may be under way beside its own."""
     stop: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -73,7 +76,7 @@ class Drive:
         """Tell somebody what is known now, and everything that is seen from now on."""
         if listen not in self.listeners:
             self.listeners.append(listen)
-            listen(self.snapshot)
+            self._tell_one(listen)
 
     def publish(self, snapshot: Snapshot) -> None:
         """Let everybody who follows the job know, unless nothing has changed."""
@@ -84,8 +87,16 @@ class Drive:
         self.snapshot = snapshot
         for queue in self.queues:
             queue.put_nowait(snapshot)
-        for listen in self.listeners:
-            listen(snapshot)
+        for listen in list(self.listeners):
+            self._tell_one(listen)
+
+    def _tell_one(self, listen: Listener) -> None:
+        """Tell one listener; what it raises must not stop a job that may be paid for."""
+        try:
+            listen(self.snapshot)
+        except Exception:  # noqa: BLE001 (whatever it raises)
+            self.listeners.remove(listen)
+            _log.exception("job %s: whoever observes it has failed, and is told no more", self.job.id)
 
     def end(self, error: GenbridgeError | None) -> None:
         """Nothing more will happen here; `error` is for those who wait for the result."""

@@ -119,7 +119,7 @@ class Scheduler:
             drive = self._drives[job.id] = Drive(
                 job=job, account=account, budget=budget, alone=alone, listeners=[listen] if listen else []
             )
-            self._spawn(self._guard(drive, self._submits.begin, drive, budget, patience))
+            self._spawn(self._guard(drive, self._submits.begin, drive, patience))
         elif listen is not None:
             drive.follow(listen)
         await drive.accepted.wait()
@@ -134,7 +134,11 @@ class Scheduler:
         self._check_open()
         drive = self._drives.get(job.id)
         if drive is None:
-            drive = self._drives[job.id] = Drive(job=job, account=self._account(job.backend, job.provider))
+            account = self._account(job.backend, job.provider)
+            # Many that were never sent may be on record, and another kill must not leave more than one of them in doubt.
+            drive = self._drives[job.id] = Drive(
+                job=job, account=account, budget=account.config.budget, alone=not account.plugin.supports("recover")
+            )
             drive.taking = self._task(self._take_first(drive))
         if drive.taking is not None:
             await asyncio.shield(drive.taking)
@@ -257,6 +261,9 @@ class Scheduler:
 
     async def adopt(self, job: Job, provider_id: str) -> Job:
         """Record the service's id of a job in doubt, as somebody found it there, once the service says that it knows it."""
+        if not provider_id.strip():
+            problem = Problem("provider_id", f"{provider_id!r} is no id; give the one that the service shows")
+            raise RequestError(f"job {job.id} cannot be attached", problems=[problem])
         holder = await self._journal.holder(job.backend, provider_id)
         if holder is not None:
             where = f"job {holder.id} on record has this id on backend {job.backend!r}; look for another"
@@ -293,7 +300,9 @@ class Scheduler:
         if not await self._journal.update(lease, job):
             raise _busy(job)
         if drive := self._drives.pop(job.id, None):
-            drive.end(in_doubt(job))
+            drive.end(
+                outcome(job) or JobError(f"job {job.id} was given the service's id {job.provider_id!r}; wait for it again", job=job)
+            )
 
     # The loop, and what it starts.
 

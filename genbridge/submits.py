@@ -13,7 +13,6 @@ from itertools import count
 
 import attrs
 
-from genbridge.budgets import Budget
 from genbridge.drives import LIVE, Drive, nothing, snapshot_of
 from genbridge.errors import BackendError, GenbridgeError, NotFoundError, RateLimitError
 from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
@@ -60,9 +59,9 @@ class Submits:
         """Begin no other POST."""
         self._stopped = True
 
-    async def begin(self, drive: Drive, budget: Budget, patience: float) -> None:
+    async def begin(self, drive: Drive, patience: float) -> None:
         """Record a job and submit it, unless one of its id is on record."""
-        drive.lease = await self._journal.add(drive.job, budget)
+        drive.lease = await self._journal.add(drive.job, drive.budget)
         if drive.lease is not None:
             await self.submit(drive, patience)
             return
@@ -124,8 +123,7 @@ class Submits:
         drive.answered.clear()
         answer: Attempt | Wait | None = None
         try:
-            budget = drive.budget or drive.account.config.budget
-            answer = await self._journal.begin_submit(lease, drive.account.rules(drive.job), budget)
+            answer = await self._journal.begin_submit(lease, drive.account.rules(drive.job), drive.budget)
         finally:
             if not isinstance(answer, Attempt):
                 drive.answered.set()

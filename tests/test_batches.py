@@ -11,21 +11,24 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studio import LOST, REQUEST, KeyedStudio, Service, Studio, a_config, a_service, accepted, done, opened, running, said
+from studio import KEY, LOST, REQUEST, KeyedStudio, Service, Studio, a_config, a_service, accepted, done, opened, running, said
 
 import genbridge
 from genbridge import (
+    BackendConfig,
     BlockingClient,
     BudgetError,
     Call,
     Certainty,
     Client,
-    Cost,
+    Config,
     ImageRequest,
     JobFailedError,
     JobStatus,
+    Quote,
     Reply,
     RequestError,
+    Secret,
     Snapshot,
     SubmitUnknownError,
     TransportError,
@@ -52,7 +55,7 @@ async def test_nothing_is_sent_before_the_batch_is_run() -> None:
     async with opened(service) as client:
         batch = await client.batch(THREE)
     assert [50.0, 50.0, 50.0] == [entry.quote and entry.quote.amount for entry in batch.entries]
-    assert (Cost(amount=150.0, certainty=Certainty.EXACT, basis="3 jobs"),) == batch.totals
+    assert (Quote(amount=150.0, certainty=Certainty.EXACT, basis="3 jobs", backend="main"),) == batch.totals
     assert [] == service.calls
 
 
@@ -205,7 +208,7 @@ async def test_one_that_fails_stops_no_other() -> None:
 @pytest.mark.parametrize(
     ("terms", "budget", "words"),
     [
-        ({"max_total": 149}, Budget(), "the batch would cost 150 credits \\(3 jobs\\), the most is 149"),
+        ({"max_total": 149}, Budget(), r"on backend 'main' it would cost 150 credits \(3 jobs\), the most for the batch is 149"),
         (
             {"max_cost": 49},
             Budget(),
@@ -233,8 +236,18 @@ async def test_a_total_with_an_unknown_price_is_unknown() -> None:
     async with opened(a_service()) as client:
         batch = await client.batch([ImageRequest("a hat"), REQUEST])
         assert ((None, "2 jobs, 1 without a price"),) == tuple((total.amount, total.basis) for total in batch.totals)
-        with pytest.raises(BudgetError, match="the batch would cost unknown cost"):
+        with pytest.raises(BudgetError, match="it would cost unknown cost"):
             await client.batch([ImageRequest("a hat"), REQUEST], max_total=1000)
+
+
+async def test_credits_of_two_services_are_never_added_together() -> None:
+    """Each has a sum of its own, and the most for the batch holds for each."""
+    backends = {name: BackendConfig(name=name, provider="studio", api_key=Secret(KEY)) for name in ("one", "two")}
+    async with opened(a_service(), config=Config(backends=backends)) as client:
+        batch = await client.batch(THREE, backend=["one", "two", "one"], max_total=100)
+        assert [("one", 100.0), ("two", 50.0)] == [(total.backend, total.amount) for total in batch.totals]
+        with pytest.raises(BudgetError, match="on backend 'one' it would cost 100 credits"):
+            await client.batch(THREE, backend=["one", "two", "one"], max_total=99)
 
 
 async def test_whoever_observes_hears_of_every_state_of_every_job() -> None:
@@ -347,3 +360,20 @@ def test_an_id_does_not_depend_on_where_a_request_stands(order: list[int], name:
     ids = list(stable_ids(name, requests, [None] * 5))
     assert 5 == len(set(ids))
     assert [ids[place] for place in order] == list(stable_ids(name, [requests[place] for place in order], [None] * 5))
+
+
+@pytest.mark.parametrize("again", ["run", "resume"])
+async def test_what_was_recorded_and_never_sent_is_sent_one_after_the_other_too(again: str, tmp_path: Path) -> None:
+    """So that killing a batch for the second time leaves one more in doubt, and not all that the first kill left unsent."""
+    service = Slow(submits=[accepted()], polls=[done()])
+    async with opened(service, config=a_config(submits_per_minute=1), journal=tmp_path / "jobs.db") as client:
+        batch = asyncio.gather(
+            *(client.submit(each.request, id=each.id) for each in (await client.batch(THREE)).entries), return_exceptions=True
+        )
+        while not service.posts:  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0)
+    await batch
+    service.most = 0
+    async with opened(service, config=a_config(submits_per_minute=100), journal=tmp_path / "jobs.db") as client:
+        await service.clock.run(client.generate_many(THREE) if again == "run" else client.resume())
+    assert (1, 3) == (service.most, len(service.posts))

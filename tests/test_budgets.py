@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genbridge import BudgetError, Quote
-from genbridge.budgets import Budget, Used, check_all
+from genbridge.budgets import Budget, Usage, Used, check_all
 
 SPENT = "it would cost about 101 credits; backend 'studio' has spent or reserved"
 
@@ -14,7 +14,7 @@ def would(budget: Budget, *amounts: float | None, today: Used | None = None, eve
     """Return what is wrong with jobs of those prices; nothing when they may be sent."""
     quotes = [Quote(amount=amount, basis="2 per second") for amount in amounts]
     try:
-        check_all("studio", quotes, budget, today=today or Used(), ever=ever or Used())
+        check_all("studio", quotes, budget, Usage(today=today or Used(), ever=ever or Used()))
     except BudgetError as error:
         return error.message if error.quote in quotes else "an error about another quote"
     return ""
@@ -76,4 +76,9 @@ def test_a_cap_on_credits_refuses_a_price_that_nobody_knows(budget: Budget) -> N
 )
 def test_whether_it_matters_what_was_spent_before(budget: Budget, counts: bool) -> None:
     """A cap on one job needs no record."""
-    assert counts is budget.counts
+    assert counts is budget.looks_back
+
+
+def test_fractions_of_a_credit_add_up_to_what_they_are() -> None:
+    """Three tenths are not more than 0.3, though they are in binary."""
+    assert would(Budget(total=0.3), 0.1, 0.1, 0.1) == ""

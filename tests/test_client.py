@@ -41,6 +41,7 @@ from genbridge import (
     ConfigError,
     DownloadError,
     GenbridgeError,
+    Handle,
     ImageRequest,
     JobStatus,
     JobTimeoutError,
@@ -571,6 +572,18 @@ async def test_everybody_who_submits_one_id_at_once_is_told_what_is_seen_of_it()
     assert [JobStatus.QUEUED] * 2 == ends
 
 
+async def test_an_id_stands_for_one_request_also_at_one_moment() -> None:
+    """Whoever comes second with another hears that the id is taken."""
+    service = a_service(polls=[running()])
+    async with opened(service) as client:
+        other = VideoRequest("a hare", duration=5)
+        work = (client.submit(request, id="order-17") for request in (REQUEST, other))
+        first, second = await asyncio.gather(*work, return_exceptions=True)
+    assert isinstance(first, Handle)
+    assert isinstance(second, RequestError)
+    assert 1 == len(service.posts)
+
+
 async def test_an_id_that_was_refused_goes_on_to_the_next_backend_and_may_be_sent_anew() -> None:
     """Each try has a record of its own."""
     service = a_service(submits=[said(402), said(402), accepted()])
@@ -685,6 +698,21 @@ async def test_a_service_elsewhere_may_not_send_a_download_to_this_machine(tmp_p
             with pytest.raises(DownloadError, match="it leads to this machine"):
                 await client.download(each, tmp_path / "out")
     assert 0 == shelf.asked
+
+
+async def test_an_observer_that_fails_stops_no_job(caplog: pytest.LogCaptureFixture) -> None:
+    """It is told no more, and the log says why: the job may be paid for."""
+    service, told = a_service(), []
+
+    def observe(snapshot: Snapshot) -> None:
+        told.append(snapshot)
+        raise BrokenPipeError
+
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST, observe=observe)
+        assert 1 == len((await service.clock.run(handle.result())).assets)
+    assert (1, 1) == (len(told), len(service.posts))
+    assert any("whoever observes it has failed" in record.getMessage() for record in caplog.records)
 
 
 async def test_what_a_job_waits_for_is_told_to_whoever_observes() -> None:

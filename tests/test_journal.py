@@ -30,7 +30,7 @@ from genbridge import (
     Result,
     VideoRequest,
 )
-from genbridge.budgets import Budget, Used
+from genbridge.budgets import Budget, Usage, Used
 from genbridge.journal import Attempt, Lease, Paused, open_journal
 from genbridge.journal.sqlite import SqliteJournal
 from genbridge.limits import Rule, Wait
@@ -558,7 +558,7 @@ async def test_a_job_is_recorded_once(journal: SqliteJournal) -> None:
 async def test_caps_for_ever_count_all_days(journal: SqliteJournal, clock: WallClock) -> None:
     """Beside those of a day."""
     await journal.add(a_job(1, created_at=NOON - timedelta(days=9)), Budget())
-    assert (Used(), Used(amount=100.0, jobs=1)) == await journal.used("studio")
+    assert Usage(ever=Used(amount=100.0, jobs=1)) == await journal.usage("studio")
     assert await journal.add(a_job(2), Budget(per_day=100, jobs_per_day=1)) is not None
     for budget in (Budget(total=299), Budget(jobs=2)):
         with pytest.raises(BudgetError):
@@ -638,11 +638,11 @@ async def test_a_late_answer_heals_a_job_that_was_said_never_to_have_been_sent(j
     failure = Failure(message="not found", code="not_sent")
     cost = Cost(amount=0.0)
     assert await journal.update(lease, a_job(status=JobStatus.FAILED, finished_at=NOON, failure=failure, cost=cost))
-    assert (Used(), Used()) == await journal.used("studio")
+    assert Usage() == await journal.usage("studio")
     accepted = a_job(status=JobStatus.QUEUED, provider_id="p1", submitted_at=NOON)
     assert await journal.submitted(attempt, accepted)
     assert accepted == await journal.get("job-1")
-    assert Used(amount=100.0, jobs=1) == (await journal.used("studio"))[1]
+    assert Used(amount=100.0, jobs=1) == (await journal.usage("studio")).ever
 
 
 async def test_a_late_answer_does_not_heal_a_job_that_failed(journal: SqliteJournal) -> None:

@@ -87,6 +87,7 @@ PUBLIC = [
     "Text",
     "TransportError",
     "UnknownProviderError",
+    "Usage",
     "Used",
     "Verdict",
     "VideoRequest",

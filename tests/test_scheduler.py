@@ -887,8 +887,19 @@ async def test_a_cap_that_was_lowered_holds_for_jobs_on_record_too(tmp_path: Pat
     async with opened(service, config=config, journal=tmp_path / "jobs.db") as client:
         (handle,) = await service.clock.run(client.resume())
         assert JobStatus.FAILED is handle.job.status
-        assert 0 == (await client.used("main"))[1].amount
+        assert 0 == (await client.usage("main")).ever.amount
     assert 1 == len(service.posts)
+
+
+@pytest.mark.parametrize("provider_id", ["", "  "])
+async def test_an_id_that_is_none_is_not_taken(provider_id: str) -> None:
+    """Nothing is asked and nothing changed."""
+    service = a_service(submits=[LOST])
+    async with opened(service) as client:
+        handle = await in_doubt(client, service)
+        with pytest.raises(RequestError, match="is no id; give the one that the service shows"):
+            await handle.adopt(provider_id)
+    assert 1 == len(service.calls)
 
 
 async def test_one_id_of_the_services_belongs_to_one_job() -> None:

@@ -153,14 +153,14 @@ async def caps(client: Client, backends: Iterable[BackendConfig]) -> list[Cap]:
     found: list[Cap] = []
     for backend in backends:
         budget = backend.budget
-        today, ever = await client.used(backend.name)
+        usage = await client.usage(backend.name)
         found += [
             Cap(backend=backend.name, of=of, used=used, most=most)
             for of, most, used in (
-                ("credits today (UTC)", budget.per_day, today.amount),
-                ("jobs today (UTC)", budget.jobs_per_day, today.jobs),
-                ("credits in all", budget.total, ever.amount),
-                ("jobs in all", budget.jobs, ever.jobs),
+                ("credits today (UTC)", budget.per_day, usage.today.amount),
+                ("jobs today (UTC)", budget.jobs_per_day, usage.today.jobs),
+                ("credits in all", budget.total, usage.ever.amount),
+                ("jobs in all", budget.jobs, usage.ever.jobs),
             )
             if most is not None
         ]

@@ -20,7 +20,7 @@ from genbridge.budgets import Budget
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from genbridge.budgets import Used
+    from genbridge.budgets import Usage
     from genbridge.limits import Rule, Wait
     from genbridge.types import Job, JobStatus, Spent
 
@@ -68,8 +68,8 @@ class Journal(Protocol):
         Returns `None` when a job of that id is on record; raises `BudgetError` when a cap would be exceeded.
         """
 
-    async def used(self, backend: str) -> tuple[Used, Used]:
-        """Return what a backend's jobs of today (UTC), and all of its jobs, have cost or reserve."""
+    async def usage(self, backend: str) -> Usage:
+        """Return what counts against a backend's caps."""
 
     async def acquire(self, job_id: str) -> Lease | None:
         """Take an unfinished job that no other living driver has."""

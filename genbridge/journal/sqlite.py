@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from genbridge.budgets import Budget, Used, check
+from genbridge.budgets import Budget, Usage, Used, check
 from genbridge.errors import JournalError
 from genbridge.journal import NOT_SENT, Attempt, Lease, Paused
 from genbridge.journal.drivers import Drivers
@@ -32,11 +32,10 @@ _DOUBT_LASTS = 1800.0
 """Seconds for which a job that may have been accepted counts as one that the service works on."""
 _ANSWER_LASTS = 120.0
 """Seconds after which a submit that was never answered is taken to have reached the service."""
-_TRIES = 1000
-"""The most tries of one job among which the last is looked for."""
 _DAY = 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
 
+_NAMED = "select id from jobs where id >= ? and id < ? order by created, id"
 _USED = "select total(coalesce(charged, reserved)), count(*) from jobs where backend = ? and held and created >= ? and id != ?"
 _SPENT = """
 select backend, provider, model, media, unit, cast(created / 86400 as integer) as day, count(*) as jobs,
@@ -119,16 +118,16 @@ class SqliteJournal:
         return await self._store.do(work)
 
     def _check_budget(self, db: sqlite3.Connection, job: Job, budget: Budget) -> None:
-        today, ever = self._used(db, job.backend, but=job.id) if budget.counts else (Used(), Used())
-        check(job.backend, job.quote, budget, today=today, ever=ever)
+        usage = self._usage(db, job.backend, but=job.id) if budget.looks_back else Usage()
+        check(job.backend, job.quote, budget, usage)
 
-    def _used(self, db: sqlite3.Connection, backend: str, *, but: str = "") -> tuple[Used, Used]:
+    def _usage(self, db: sqlite3.Connection, backend: str, *, but: str = "") -> Usage:
         today, ever = (db.execute(_USED, (backend, since, but)).fetchone() for since in (self._now() // _DAY * _DAY, 0.0))
-        return Used(amount=today[0], jobs=today[1]), Used(amount=ever[0], jobs=ever[1])
+        return Usage(today=Used(amount=today[0], jobs=today[1]), ever=Used(amount=ever[0], jobs=ever[1]))
 
-    async def used(self, backend: str) -> tuple[Used, Used]:
-        """Return what a backend's jobs of today (UTC), and all of its jobs, have cost or reserve."""
-        return await self._store.do(lambda db: self._used(db, backend))
+    async def usage(self, backend: str) -> Usage:
+        """Return what counts against a backend's caps."""
+        return await self._store.do(lambda db: self._usage(db, backend))
 
     async def acquire(self, job_id: str) -> Lease | None:
         """Take an unfinished job that no living driver has."""
@@ -302,11 +301,11 @@ class SqliteJournal:
         """
 
         def work(db: sqlite3.Connection) -> Job | None:
-            found = _select(db, "id >= ? and id < ? order by id limit ?", (job_id, job_id + "\U0010ffff", _TRIES))
-            if found and found[0].id == job_id:
-                return found[0]
-            alike = {given_id(job.id) for job in found}
-            return max(found, key=lambda job: job.created_at) if len(alike) == 1 else None
+            found = db.execute(_NAMED, (job_id, job_id + "\U0010ffff")).fetchall()
+            ids = [row["id"] for row in found]
+            alike = {given_id(each) for each in ids}
+            wanted = job_id if job_id in ids else ids[-1] if len(alike) == 1 else None
+            return None if wanted is None else _first(_select(db, "id = ?", (wanted,)))
 
         return self._store.ask(work).result()
 

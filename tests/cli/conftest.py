@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -12,13 +12,13 @@ from typing import Any, Self
 import attrs
 import pytest
 
-from genbridge.budgets import Used
+from genbridge.budgets import Usage
 from genbridge.catalogue import Capabilities, Choice, Model, Price, Range
 from genbridge.cli import app
 from genbridge.cli.session import Session
 from genbridge.config import BackendConfig, Config
 from genbridge.downloads import Progress
-from genbridge.errors import JournalError
+from genbridge.errors import BudgetError, JournalError
 from genbridge.types import (
     Asset,
     AssetRole,
@@ -128,7 +128,7 @@ class FakeHandle:
     async def cancel(self) -> None:
         if error := self.client.fails.get("cancel"):
             raise error(self.job)
-        self.job = attrs.evolve(self.job, status=JobStatus.CANCELLED)
+        self._become(status=JobStatus.CANCELLED)
 
     async def not_sent(self) -> Job:
         if error := self.client.fails.get(f"not_sent {self.id}"):
@@ -163,8 +163,10 @@ class FakeClient:
     """What is seen of a job while it is submitted."""
     settles: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     """What a job in doubt is found to be when its service is asked."""
+    room: int | None = None
+    """For how many jobs there is room under its caps."""
     bill: list[Spent] = attrs.field(factory=list)
-    usage: dict[str, tuple[Used, Used]] = attrs.field(factory=lambda: defaultdict(lambda: (Used(), Used())))
+    used: dict[str, Usage] = attrs.field(factory=lambda: defaultdict(Usage))
 
     async def __aenter__(self) -> Self:
         return self
@@ -221,6 +223,16 @@ class FakeClient:
         self.asked.append(("resume", wait))
         return [self._handle(job) for job in self.record.values() if not job.status.terminal]
 
+    async def unsent(self) -> list[Job]:
+        return [job for job in self.record.values() if job.status is JobStatus.PENDING]
+
+    async def check_caps(self, quotes: Iterable[Quote], *, max_cost: float | None = None) -> None:
+        together = list(quotes)
+        if dear := [quote for quote in together if max_cost is not None and (quote.amount or 0) > max_cost]:
+            raise BudgetError(f"it would cost {dear[0]}, the most for one job is {max_cost:g}; nothing was sent")
+        if self.room is not None and len(together) > self.room:
+            raise BudgetError(f"there is room for {self.room} of the {len(together)} jobs; nothing was sent")
+
     async def jobs(
         self,
         *,
@@ -231,12 +243,12 @@ class FakeClient:
     ) -> AsyncIterator[Job]:
         self.asked.append(("jobs", status, backend, limit))
         for job in reversed(self.record.values()):
-            if not (unfinished and job.status.terminal):
+            if not (unfinished and job.status.terminal) and status in {None, job.status}:
                 yield job
 
-    async def used(self, backend: str) -> tuple[Used, Used]:
-        self.asked.append(("used", backend))
-        return self.usage[backend]
+    async def usage(self, backend: str) -> Usage:
+        self.asked.append(("usage", backend))
+        return self.used[backend]
 
     async def spend(self, *, since: datetime | None = None) -> list[Spent]:
         self.asked.append(("spend", since))

@@ -11,6 +11,9 @@ import pytest
 from genbridge.client import Client, Handle
 from genbridge.types import Job
 
+OF_CLIENT = ("quote", "submit", "handle", "resume", "unsent", "check_caps", "jobs", "spend", "usage", "models", "download")
+OF_HANDLE = ("events", "result", "cancel", "not_sent", "adopt")
+
 
 def methods(kind: type) -> Mapping[str, Callable[..., Any]]:
     """Return the public methods of a class."""
@@ -22,13 +25,13 @@ def taken(method: Callable[..., Any]) -> list[inspect.Parameter]:
     return list(inspect.signature(method).parameters.values())
 
 
-@pytest.mark.parametrize("name", ["quote", "submit", "handle", "resume", "jobs", "spend", "used", "models", "download"])
+@pytest.mark.parametrize("name", OF_CLIENT)
 def test_the_client_takes_what_the_real_one_takes(client: Any, name: str) -> None:
     """A call that works here works there."""
     assert taken(methods(Client)[name]) == taken(methods(type(client))[name])
 
 
-@pytest.mark.parametrize("name", ["events", "result", "cancel", "not_sent", "adopt"])
+@pytest.mark.parametrize("name", OF_HANDLE)
 def test_its_handles_take_what_the_real_ones_take(client: Any, make_job: Callable[..., Job], name: str) -> None:
     """And here."""
     assert taken(methods(Handle)[name]) == taken(methods(type(client.handle(make_job())))[name])
@@ -37,5 +40,4 @@ def test_its_handles_take_what_the_real_ones_take(client: Any, make_job: Callabl
 def test_no_method_is_without_its_comparison(client: Any, make_job: Callable[..., Job]) -> None:
     """What is added to one of them is compared too, and has a real method behind it."""
     fake = {*methods(type(client)), *methods(type(client.handle(make_job())))}
-    of_client = {"quote", "submit", "handle", "resume", "jobs", "spend", "used", "models", "download"}
-    assert of_client | {"events", "result", "cancel", "not_sent", "adopt"} == fake
+    assert {*OF_CLIENT, *OF_HANDLE} == fake

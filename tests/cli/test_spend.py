@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from genbridge.budgets import Budget, Used
+from genbridge.budgets import Budget, Usage, Used
 from genbridge.cli.spend import Cap, Sum, caps, read_since, sums
 from genbridge.config import BackendConfig, Config
 from genbridge.types import Media, Spent
@@ -134,7 +134,7 @@ def test_caps_are_shown_with_what_is_left(cli: Cli, client: Any) -> None:
     budget = Budget(per_day=20, jobs_per_day=4, total=1_000, jobs=3)
     client.config = Config(backends={"studio": BackendConfig(name="studio", provider="acme", budget=budget)})
     client.bill = [spent()]
-    client.usage["studio"] = (Used(amount=15.0, jobs=2), Used(amount=18.0, jobs=3))
+    client.used["studio"] = Usage(today=Used(amount=15.0, jobs=2), ever=Used(amount=18.0, jobs=3))
 
     *_, empty, header, credits_today, jobs_today, credits_ever, jobs_ever = cells(cli("spend").stdout)
 
@@ -147,7 +147,7 @@ def test_caps_are_shown_with_what_is_left(cli: Cli, client: Any) -> None:
 
 async def test_a_cap_that_was_lowered_has_nothing_left(client: Any) -> None:
     """And not less than nothing."""
-    client.usage["studio"] = (Used(amount=10.0, jobs=1), Used(amount=10.0, jobs=1))
+    client.used["studio"] = Usage(today=Used(amount=10.0, jobs=1), ever=Used(amount=10.0, jobs=1))
     backend = BackendConfig(name="studio", provider="acme", budget=Budget(per_day=5))
 
     assert [Cap(backend="studio", of="credits today (UTC)", used=10, most=5)] == await caps(client, [backend])

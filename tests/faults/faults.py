@@ -15,6 +15,7 @@ import asyncio
 import importlib
 import json
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -29,7 +30,7 @@ from service import Service
 from trial import Outcome, attempt
 
 HERE = Path(__file__).parent
-_AT_ONCE = 64
+_AT_ONCE = 32 * (os.cpu_count() or 1)
 
 
 def say(text: str = "") -> None:

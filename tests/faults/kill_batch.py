@@ -152,7 +152,7 @@ def _killed(place: Place) -> Counts:
     rows = place.said()
     posts = stand.report().posts
     again = ended(place.begin(), never, stuck=_STUCK)
-    findings = [*_wrong(place, end, rows, code), *(["one more run sent something"] if stand.report().posts != posts else [])]
+    findings = [*_wrong(place, end, rows, code, kills), *(["one more run sent something"] if stand.report().posts != posts else [])]
     if again != code:
         findings.append(f"one more run ended with {again}, not {code}")
     return Counts(
@@ -194,7 +194,7 @@ def _count(folder: Path) -> int:
     return sum(path.suffix == ".png" for path in folder.iterdir())
 
 
-def _wrong(place: Place, end: Audit, rows: Sequence[dict[str, Any]], code: int) -> list[str]:
+def _wrong(place: Place, end: Audit, rows: Sequence[dict[str, Any]], code: int, kills: int) -> list[str]:
     run = place.run
     done = [row for row in rows if row["status"] == "succeeded"]
     doubts = 0 if run.provider in RECOVERABLE else len(end.unknown)
@@ -203,6 +203,8 @@ def _wrong(place: Place, end: Audit, rows: Sequence[dict[str, Any]], code: int) 
     checks = {
         f"it ended with {code}": code == (Exit.UNKNOWN if doubts and run.through == "command" else 0),
         f"{len(rows)} of {run.jobs} jobs are named": len(rows) == run.jobs,
+        f"{doubts} in doubt after {kills} kills": doubts <= kills,
+        "it was never killed": kills > 0,
         f"{len(done)} results, {doubts} may be in doubt": len(done) == run.jobs - doubts,
         f"{len(done)} results have {len(named)} files": len(named) == len(done),
         f"{_count(place.files)} files are saved": _count(place.files) == len(done),
