@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from genbridge.batches import Batch as Batch
     from genbridge.batches import Entry as Entry
     from genbridge.batches import Outcome as Outcome
+    from genbridge.blocking import BlockingBatch as BlockingBatch
     from genbridge.blocking import BlockingClient as BlockingClient
     from genbridge.blocking import BlockingHandle as BlockingHandle
     from genbridge.blocking import generate as generate
@@ -94,7 +95,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "batches": "Batch Entry Outcome",
-    "blocking": "BlockingClient BlockingHandle generate save",
+    "blocking": "BlockingBatch BlockingClient BlockingHandle generate save",
     "budgets": "Budget Usage Used",
     "catalogue": "Anything Capabilities Choice Group Limits Model Option Price Provider Range ReferenceRule Setting Text",
     "client": "Client Handle",

@@ -16,7 +16,8 @@ from genbridge.client import Client, Handle
 from genbridge.errors import JournalError
 
 if TYPE_CHECKING:
-    from genbridge.batches import Outcome, Terms
+    from genbridge.batches import Batch, Entry, Observer, Outcome, Terms
+    from genbridge.budgets import Usage
     from genbridge.catalogue import Model
     from genbridge.config import Config
     from genbridge.downloads import Progress
@@ -154,6 +155,22 @@ class BlockingClient:
         """Submit many requests, wait for all, and return what came of each, in order; `terms` are those of `Client.batch`."""
         return self._loop.run(self._client.generate_many(requests, directory=directory, timeout=timeout, **terms))
 
+    def batch(self, requests: Iterable[Request], **terms: Unpack[Terms]) -> BlockingBatch:
+        """Check and price many requests; nothing is sent before `BlockingBatch.run`."""
+        return BlockingBatch(self._loop.run(self._client.batch(requests, **terms)), self._loop)
+
+    def unsent(self) -> list[Job]:
+        """Return the jobs on record that were never sent and that no living process is about to send, oldest first."""
+        return self._loop.run(self._client.unsent())
+
+    def check_caps(self, quotes: Iterable[Quote], *, max_cost: float | None = None) -> None:
+        """Raise `BudgetError` when jobs at those quotes, all together, would exceed a cap of their backends now."""
+        self._loop.run(self._client.check_caps(quotes, max_cost=max_cost))
+
+    def usage(self, backend: str) -> Usage:
+        """Return what counts against a backend's caps: of today (UTC), and of everything on record."""
+        return self._loop.run(self._client.usage(backend))
+
     def spend(self, *, since: datetime | None = None) -> list[Spent]:
         """Return what the jobs on record cost, or those created since a time, by day, backend and model."""
         return self._loop.run(self._client.spend(since=since))
@@ -183,6 +200,33 @@ class BlockingClient:
 
     def _handle(self, handle: Handle) -> BlockingHandle:
         return BlockingHandle(handle, self._loop)
+
+
+class BlockingBatch:
+    """`Batch` with a method that blocks."""
+
+    def __init__(self, batch: Batch, loop: _Loop) -> None:
+        self._batch = batch
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        return f"<Blocking {self._batch!r}>"
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Each request, with its price or what is on record of it."""
+        return self._batch.entries
+
+    @property
+    def totals(self) -> tuple[Quote, ...]:
+        """What `run` would pay now, one sum for each backend and unit."""
+        return self._batch.totals
+
+    def run(
+        self, *, directory: Path | str | None = None, timeout: float | None = None, observe: Observer | None = None
+    ) -> list[Outcome]:
+        """Send what is not on record, wait for everything, and return what came of each; `observe` is called in another thread."""
+        return self._loop.run(self._batch.run(directory=directory, timeout=timeout, observe=observe))
 
 
 class BlockingHandle:

@@ -17,11 +17,13 @@ import genbridge
 from genbridge import (
     BackendConfig,
     BlockingClient,
+    BlockingHandle,
     BudgetError,
     Call,
     Certainty,
     Client,
     Config,
+    Handle,
     ImageRequest,
     JobFailedError,
     JobStatus,
@@ -347,10 +349,23 @@ def test_the_blocking_client_makes_many_too() -> None:
     service = a_service()
     client = Client(a_config(), journal=None, providers={"studio": Studio()}, transport=service)  # type: ignore[arg-type]
     with BlockingClient(client) as blocking:
-        outcomes = blocking.generate_many([REQUEST], max_total=50)
+        batch = blocking.batch([REQUEST], max_total=50)
+        blocking.check_caps(batch.totals)
+        assert ("<Blocking <Batch of 1: 1 to send>>", 50.0) == (repr(batch), batch.totals[0].amount)
+        (outcome,) = batch.run()
+        (again,) = blocking.generate_many([REQUEST])
         (spent,) = blocking.spend()
-    assert outcomes[0].error is None
+        assert (1, []) == (blocking.usage("main").today.jobs, blocking.unsent())
+    assert (outcome.error, batch.entries[0]) == (None, outcome.entry)
+    assert outcome.result == again.result
     assert (1, 50.0) == (spent.jobs, spent.charged)
+
+
+@pytest.mark.parametrize(("kind", "blocking"), [(Client, BlockingClient), (Handle, BlockingHandle)])
+def test_the_blocking_face_offers_what_the_other_does(kind: type, blocking: type) -> None:
+    """Every public method and property, but for how it is opened and closed."""
+    own = {"aclose", "sandbox", "close"}
+    assert {name for name in dir(kind) if name[0] != "_"} - own == {name for name in dir(blocking) if name[0] != "_"} - own
 
 
 @given(st.permutations(range(5)), st.text(max_size=5))

@@ -19,6 +19,7 @@ PUBLIC = [
     "BackendConfig",
     "BackendError",
     "Batch",
+    "BlockingBatch",
     "BlockingClient",
     "BlockingHandle",
     "Budget",

@@ -31,7 +31,7 @@ from genbridge import (
     Result,
     Snapshot,
     Spent,
-    Used,
+    Usage,
     VideoRequest,
 )
 
@@ -107,7 +107,7 @@ async def makes_many(requests: list[Request]) -> None:
         assert_type(await client.generate_many(requests, ids=["waves", None], directory="out"), list[Outcome])
         await client.generate_many(requests, max_totl=500)  # type: ignore[call-arg]
         assert_type(await client.spend(), list[Spent])
-        assert_type(await client.used("studio"), tuple[Used, Used])
+    assert_type(await client.usage("studio"), Usage)
 
 
 async def settles(request: Request) -> None:
