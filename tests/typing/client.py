@@ -102,7 +102,7 @@ async def makes_many(requests: list[Request]) -> None:
         batch = await client.batch(requests, name="shots", max_total=500)
         assert_type(batch, Batch)
         assert_type(batch.entries, tuple[Entry, ...])
-        assert_type(batch.totals, tuple[Cost, ...])
+        assert_type(batch.totals, tuple[Quote, ...])
         assert_type(await batch.run(directory="out", timeout=600), list[Outcome])
         assert_type(await client.generate_many(requests, ids=["waves", None], directory="out"), list[Outcome])
         await client.generate_many(requests, max_totl=500)  # type: ignore[call-arg]
