@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -77,12 +78,30 @@ def _under_way(session: Session) -> list[dict[str, str]]:
 
 def _way_on(session: Session) -> str:
     if session.again:
-        return f"interrupted; jobs that were accepted go on; continue with: {session.again}"
-    if session.under_way:
-        return f"interrupted; {_collect(session)}"
+        return "; ".join(["interrupted; jobs that were accepted go on", *_not_sent(session), f"continue with: {session.again}"])
+    said = [_collect(session)] if session.under_way else []
     if session.submitting:
-        return f"interrupted while a request was being sent; see what became of it with: {session.command('jobs', 'list')}"
-    return "interrupted"
+        said.append(f"a request was being sent, see what became of it with: {session.command('jobs', 'list')}")
+    said += [_how_to_send(session, job_id) for job_id in session.unsent]
+    if session.waiting and not said:
+        said = ["nothing was sent"]
+    return "; ".join(["interrupted", *said])
+
+
+def _not_sent(session: Session) -> Iterator[str]:
+    """Say of a batch how much of it was not sent, and how to drop what of that is on record."""
+    count, recorded = len(session.waiting), len(session.unsent)
+    if count:
+        yield f"{count} {'was' if count == 1 else 'were'} not sent, and will be when it is run again"
+    if recorded:
+        are, them = ("is", "it") if recorded == 1 else ("are", "them")
+        send, drop = session.command("jobs", "resume"), session.command("jobs", "cancel", "--unsent")
+        yield f"{recorded} of these {are} on record, `{send}` sends {them} too and `{drop}` drops {them}"
+
+
+def _how_to_send(session: Session, job_id: str) -> str:
+    send, drop = session.command("jobs", "resume"), session.command("jobs", "cancel", job_id)
+    return f"job {job_id} was not sent yet, `{send}` sends it and `{drop}` drops it"
 
 
 def _collect(session: Session) -> str:

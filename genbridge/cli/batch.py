@@ -325,6 +325,7 @@ async def carry_out(session: Session, found: Batch, terms: Terms, rows: Sequence
     """Send what is to be sent, follow everything to its end, and say what came of it."""
     tally = Tally(name=terms.title, parts=[row.part() for row in rows])
     session.again = terms.command(session)
+    session.waiting = {row.entry.id for row in _to_send(rows)}
     outcomes: Sequence[Outcome] | None = None
     try:
         with board(tally, quiet=session.json) as shown:
@@ -336,16 +337,14 @@ async def carry_out(session: Session, found: Batch, terms: Terms, rows: Sequence
             _save_what_is_known(terms, rows, tally)
     session.again = None
     session.under_way.clear()
+    session.waiting.clear()
     return report(session, terms, [attrs.evolve(row, outcome=outcome) for row, outcome in zip(rows, outcomes, strict=True)])
 
 
 def _observer(session: Session, shown: Board) -> Callable[[Entry, Snapshot], None]:
-    sending: set[int] = set()
-
     def observe(entry: Entry, snapshot: Snapshot) -> None:
         shown.observe(entry.index, snapshot)
-        (sending.add if snapshot.status is JobStatus.SUBMITTING else sending.discard)(entry.index)
-        session.submitting = len(sending)
+        session.observe(entry.id, snapshot.status)
         if snapshot.status in {JobStatus.QUEUED, JobStatus.RUNNING}:
             session.under_way[entry.id] = entry.id
         else:

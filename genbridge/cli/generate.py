@@ -19,11 +19,11 @@ from genbridge.cli.progress import Line, board, label, utc_now
 from genbridge.cli.request import takes_request
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.errors import BudgetError, GenbridgeError
-from genbridge.types import Job, Quote, Request
+from genbridge.types import Job, JobStatus, Quote, Request, Snapshot
 from genbridge.words import number
 
 if TYPE_CHECKING:
-    from genbridge.client import Client
+    from genbridge.client import Client, Handle
 
 T = TypeVar("T")
 
@@ -219,20 +219,38 @@ async def carry_out(session: Session, client: Client, orders: Sequence[Order], t
 
 async def _carry_out_one(session: Session, client: Client, order: Order, line: Line, terms: Terms) -> Outcome:
     line.submitting()
-    session.submitting += 1
     try:
-        save_to = terms.directory if terms.wait else None
-        handle = await client.submit(order.request, backend=order.wish, max_cost=terms.max_cost, save_to=save_to, observe=line.hold)
+        handle = await _submit(session, client, order, line, terms)
     except GenbridgeError as error:
-        session.submitting -= 1
         line.fail(getattr(error, "job", None), utc_now())
         return order.outcome(error, job=getattr(error, "job", None))
-    session.submitting -= 1
     if terms.wait:
         return await follow(session, client, handle, line, directory=terms.directory, timeout=terms.timeout)
     line.attach(handle.job, handle.expected)
     line.close(utc_now())
     return Outcome(job=handle.job, request=order.request, backend=handle.job.backend, quote=order.quote)
+
+
+async def _submit(session: Session, client: Client, order: Order, line: Line, terms: Terms) -> Handle:
+    """Submit an order under an id of its own, by which it is known again when it is interrupted before it is sent."""
+    given = session.new_id()
+    session.observe(given, JobStatus.PENDING)
+
+    def observe(snapshot: Snapshot) -> None:
+        line.hold(snapshot)
+        if snapshot.status in {JobStatus.PENDING, JobStatus.SUBMITTING}:
+            session.observe(given, snapshot.status)
+
+    save_to = terms.directory if terms.wait else None
+    try:
+        handle = await client.submit(
+            order.request, backend=order.wish, max_cost=terms.max_cost, id=given, save_to=save_to, observe=observe
+        )
+    except GenbridgeError:
+        session.observe(given, None)
+        raise
+    session.observe(given, None)
+    return handle
 
 
 def _report_accepted(session: Session, outcomes: Sequence[Outcome]) -> Exit:

@@ -14,11 +14,12 @@ from genbridge.cli.console import is_dynamic, remark, say, stdout
 from genbridge.cli.exits import Exit
 from genbridge.cli.follow import Outcome, follow_all, report
 from genbridge.cli.generate import timeout_option
+from genbridge.cli.money import totals
 from genbridge.cli.output import job_form, print_json
-from genbridge.cli.progress import board, job_label, utc_now
+from genbridge.cli.progress import board, utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table, short, short_cost
-from genbridge.errors import JobError, JournalError
+from genbridge.errors import GenbridgeError, JobError, JournalError
 from genbridge.types import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -159,22 +160,34 @@ def wait(
     no_download: bool,
     timeout: float | None,
 ) -> None:
-    """Wait for jobs, save their files, and print where they are."""
+    """Wait for jobs, save their files, and print where they are; sends nothing."""
 
     def directory(job: Job) -> Path | None:
         return None if no_download else output or job.save_to or Path()
 
     async def work(client: Client) -> Exit:
         handles = [find(session, client, job_id) for job_id in job_ids]
-        return await _follow(session, client, handles, directory=directory, timeout=timeout)
+        return report(session, await _sent_ones(session, client, handles, directory=directory, timeout=timeout))
 
     context.exit(session.run(work))
 
 
-async def _follow(
+async def _sent_ones(
     session: Session, client: Client, handles: Sequence[Handle], *, directory: Callable[[Job], Path | None], timeout: float | None
-) -> Exit:
-    return report(session, await _outcomes(session, client, handles, directory=directory, timeout=timeout))
+) -> list[Outcome]:
+    """Follow jobs to their end; to follow one that was never sent would send it, so its outcome is an error."""
+    unsent = {job.id for job in await client.unsent()}
+    sent = [handle for handle in handles if handle.id not in unsent]
+    followed = await _outcomes(session, client, sent, directory=directory, timeout=timeout)
+    found = {outcome.job.id: outcome for outcome in followed if outcome.job is not None}
+    jobs = {handle.id: handle.job for handle in handles}
+    return [found.get(job_id) or _never_sent(session, job) for job_id, job in jobs.items()]
+
+
+def _never_sent(session: Session, job: Job) -> Outcome:
+    send, drop = session.command("jobs", "resume"), session.command("jobs", "cancel", job.id)
+    error = JobError(f"job {job.id} was never sent and is not waited for: `{send}` sends it, `{drop}` drops it", job=job)
+    return Outcome(job=job, request=job.request, backend=job.backend, error=error)
 
 
 async def _outcomes(
@@ -193,68 +206,121 @@ async def _outcomes(
 @pass_session
 @click.pass_context
 def watch(context: click.Context, session: Session, *, job_ids: Sequence[str], timeout: float | None) -> None:
-    """Watch jobs to their end, or all that are unfinished; saves no files."""
+    """Watch jobs to their end, or all that are unfinished; sends nothing and saves no files."""
 
     async def work(client: Client) -> Exit:
-        handles = [find(session, client, job_id) for job_id in job_ids] if job_ids else await _unfinished(client)
+        handles = [find(session, client, job_id) for job_id in job_ids] if job_ids else await _under_way(session, client)
         if not handles:
-            remark("no unfinished job is on record")
-        return await _follow(session, client, handles, directory=_nowhere, timeout=timeout)
+            remark("no job to watch is on record")
+        return report(session, await _sent_ones(session, client, handles, directory=_nowhere, timeout=timeout))
 
     context.exit(session.run(work))
 
 
-async def _unfinished(client: Client) -> list[Handle]:
-    found = [job async for job in client.jobs(unfinished=True)]
+async def _under_way(session: Session, client: Client) -> list[Handle]:
+    """Return the unfinished jobs, oldest first; those that were never sent are left out, and it is said how many they are."""
+    unsent = {job.id for job in await client.unsent()}
+    if unsent:
+        remark(_left_out(session, len(unsent)))
+    found = [job async for job in client.jobs(unfinished=True) if job.id not in unsent]
     return [client.handle(job) for job in reversed(found)]
 
 
+def _left_out(session: Session, count: int) -> str:
+    subject, are, them = ("1 job was", "is", "it") if count == 1 else (f"{count} jobs were", "are", "them")
+    send, drop = session.command("jobs", "resume"), session.command("jobs", "cancel", "--unsent")
+    return f"{subject} never sent and {are} left out: `{send}` sends {them}, `{drop}` drops {them}"
+
+
 @jobs.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@click.option("--unsent", is_flag=True, help="All that were never sent, instead of some by their ids; nothing was paid.")
 @with_json
 @shared
 @pass_session
-def cancel(session: Session, *, job_id: str) -> None:
-    """Ask the service to stop a job, where it can."""
+@click.pass_context
+def cancel(context: click.Context, session: Session, *, job_ids: Sequence[str], unsent: bool) -> None:
+    """Drop jobs that were never sent, and ask the service to stop others, where it can."""
+    if unsent == bool(job_ids):
+        raise click.UsageError("give either the IDs of jobs or --unsent")
 
-    async def work(client: Client) -> Job:
-        handle = find(session, client, job_id)
+    async def work(client: Client) -> Exit:
+        named = [find(session, client, job_id) for job_id in job_ids]
+        handles = [client.handle(job) for job in await client.unsent()] if unsent else named
+        outcomes = [await _stop(handle) for handle in {handle.id: handle for handle in handles}.values()]
+        code = _report_stopped(session, outcomes)
+        if unsent:
+            remark(_dropped(outcomes))
+        return code
+
+    context.exit(session.run(work))
+
+
+async def _stop(handle: Handle) -> Outcome:
+    """Stop a job; that it had ended by itself is an error, as it is not what was asked for."""
+    error: GenbridgeError | None = None
+    try:
         if not handle.job.status.terminal:
             await handle.cancel()
-        return _stopped(handle.job)
+    except GenbridgeError as caught:
+        error = caught
+    job = handle.job
+    if error is None and job.status is not JobStatus.CANCELLED and job.status.terminal:
+        error = JobError(f"job {job.id} has already ended ({job.status}); nothing was cancelled", job=job)
+    return Outcome(job=job, request=job.request, backend=job.backend, error=error)
 
-    job = session.run(work)
-    if session.json:
-        print_json({"jobs": [job_form(job)]})
-    else:
-        say(f"{job_label(job)}, job {job.id}: {job.status}")
+
+def _report_stopped(session: Session, outcomes: Sequence[Outcome]) -> Exit:
+    for outcome in outcomes:
+        if outcome.error is None and outcome.job is not None and not session.json:
+            say(f"{outcome.label}: {outcome.job.status}")
+    return report(session, outcomes)
 
 
-def _stopped(job: Job) -> Job:
-    """Return a job that was stopped; raises `JobError` when it ended by itself, as that is not what was asked for."""
-    if job.status.terminal and job.status is not JobStatus.CANCELLED:
-        raise JobError(f"job {job.id} has already ended ({job.status}); nothing was cancelled", job=job)
-    return job
+def _dropped(outcomes: Sequence[Outcome]) -> str:
+    count = sum(outcome.error is None for outcome in outcomes)
+    if not outcomes:
+        return "no job on record was never sent"
+    subject, are = ("1 job that was", "is") if count == 1 else (f"{count} jobs that were", "are")
+    return f"{subject} never sent {are} dropped; nothing was paid"
 
 
 @jobs.command()
 @_output_option("Save all files in this folder, instead of each where it was wanted.")
+@click.option("--no-send", is_flag=True, help="Leave jobs that were never sent as they are.")
 @timeout_option
 @with_json
 @shared
 @pass_session
 @click.pass_context
-def resume(context: click.Context, session: Session, *, output: Path | None, timeout: float | None) -> None:
-    """Drive every unfinished job on record to its end, and save files that are not yet where they were wanted."""
+def resume(context: click.Context, session: Session, *, output: Path | None, no_send: bool, timeout: float | None) -> None:
+    """Drive every unfinished job on record to its end, and save files that are not yet where they were wanted.
+
+    Jobs that were never sent are sent.
+    """
 
     async def work(client: Client) -> Exit:
-        handles = await client.resume(wait=False)
+        handles = await (_without_sending(session, client) if no_send else _with_sending(client))
         outcomes = await _outcomes(session, client, handles, directory=lambda job: output or job.save_to, timeout=timeout)
         code = report(session, outcomes)
         remark(_collected(outcomes) if outcomes else "no unfinished job is on record, and no file is to be saved")
         return code
 
     context.exit(session.run(work))
+
+
+async def _with_sending(client: Client) -> list[Handle]:
+    if unsent := await client.unsent():
+        were, are = ("1 job was", "is") if len(unsent) == 1 else (f"{len(unsent)} jobs were", "are")
+        price = ", ".join(map(str, totals((job.backend, job.quote) for job in unsent)))
+        remark(f"{were} never sent and {are} sent now, {price}")
+    return await client.resume(wait=False)
+
+
+async def _without_sending(session: Session, client: Client) -> list[Handle]:
+    handles = await _under_way(session, client)
+    done = [job async for job in client.jobs(status=JobStatus.SUCCEEDED) if job.save_to is not None]
+    return [*handles, *map(client.handle, reversed(done))]
 
 
 def _collected(outcomes: Sequence[Outcome]) -> str:

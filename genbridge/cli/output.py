@@ -9,7 +9,8 @@ command                        document
 generate, jobs wait            `{"jobs": [JOB]}`, in the order asked for, whether or not they succeeded
 jobs watch, resume             the same
 jobs list                      `{"jobs": [JOB]}`, the newest first
-jobs show, cancel              `{"jobs": [JOB]}` with one
+jobs show                      `{"jobs": [JOB]}` with one
+jobs cancel                    `{"jobs": [JOB]}`, each that was not cancelled with its `error`
 jobs reconcile                 `{"jobs": [JOB]}`: those that were settled, then those that are in doubt still
 generate --dry-run, quote      `{"quotes": [QUOTED]}`
 batch                          `{"name", "manifest", "totals": [TOTAL], "entries": [ENTRY]}`

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 import attrs
 import click
@@ -15,6 +16,8 @@ import click
 import genbridge
 from genbridge.cli.console import log_to_stderr, remark
 from genbridge.errors import ConfigError
+from genbridge.tries import given_id
+from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
     from genbridge.client import Client
@@ -58,8 +61,12 @@ class Session:
     json: bool = False
     under_way: dict[str, str] = attrs.field(factory=dict)
     """The ids of jobs that were accepted and not collected yet, with what they are."""
-    submitting: int = 0
-    """How many submits have no answer yet."""
+    new_id: Callable[[], str] = lambda: uuid4().hex
+    waiting: set[str] = attrs.field(factory=set)
+    """The ids that were given to jobs whose turn to be sent has not come."""
+    submitting: set[str] = attrs.field(factory=set)
+    """The ids that were given to jobs whose submit has no answer yet."""
+    _pending: list[str] = attrs.field(factory=list, init=False)
     again: str | None = None
     """The command line with which a run that was interrupted is continued, where there is one for all of its jobs."""
 
@@ -74,7 +81,19 @@ class Session:
             except asyncio.CancelledError:
                 if self.submitting:
                     remark("interrupted; waiting a few seconds for the answer to what was being sent")
+                if self.waiting:
+                    self._pending = [job.id async for job in client.jobs(status=JobStatus.PENDING)]
                 raise
+
+    @property
+    def unsent(self) -> list[str]:
+        """After an interruption, the ids on record of the jobs of this run that were not sent, in order."""
+        return [job_id for job_id in reversed(self._pending) if given_id(job_id) in self.waiting]
+
+    def observe(self, given: str, status: JobStatus | None) -> None:
+        """Keep how far a job is on its way to being accepted; `None` is for one whose way has ended."""
+        for state, ids in ((JobStatus.PENDING, self.waiting), (JobStatus.SUBMITTING, self.submitting)):
+            (ids.add if status is state else ids.discard)(given)
 
     def command(self, *words: str) -> str:
         """Return a command line that reaches the same jobs as this run."""

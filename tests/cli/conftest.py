@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from genbridge.cli.session import Session
 from genbridge.config import BackendConfig, Config
 from genbridge.downloads import Progress
 from genbridge.errors import BudgetError, JournalError
+from genbridge.tries import given_id
 from genbridge.types import (
     Asset,
     AssetRole,
@@ -201,7 +203,11 @@ class FakeClient:
         self.wanted.append((id, save_to, retry_failed))
         for snapshot in self.seen if observe else ():
             observe(snapshot)
-        job = make_job(request, id=f"{id}+2" if id else f"job{len(self.record) + 1}", backend=backend or "studio")
+        self._fail("record")
+        name = id or f"job{len(self.record) + 1}"
+        again = name in {given_id(known) for known in self.record}
+        status = self.seen[-1].status if self.seen else JobStatus.QUEUED
+        job = make_job(request, id=f"{name}+2" if again else name, backend=backend or "studio", status=status)
         self.record[job.id] = job
         await asyncio.sleep(0)
         self._fail("submit", job)
@@ -303,9 +309,10 @@ def _painter() -> Model:
 @pytest.fixture
 def cli(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
     """Run a command line with the client that sends nothing."""
+    names = map("job{}".format, count(1))
 
     def run(*words: str, connect: Callable[[Session], Any] = lambda _session: client) -> Run:
-        session = Session(connect=connect)
+        session = Session(connect=connect, new_id=names.__next__)
         with pytest.raises(SystemExit) as exiting:
             app.main(list(words), prog_name="genbridge", obj=session)
         printed = capsys.readouterr()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -459,13 +460,31 @@ def test_an_interrupted_batch_says_how_to_go_on_and_leaves_its_manifest(
     code, out, said = ended(process)
 
     assert (130, "") == (code, out)
-    advice = "jobs that were accepted go on; continue with: genbridge --sandbox batch shots.jsonl -b sseedance --max-cost 50"
-    assert f"interrupted; {advice}" == said.splitlines()[-1]
+    last = said.splitlines()[-1]
+    assert last.startswith("interrupted; jobs that were accepted go on; ")
+    assert last.endswith("; continue with: genbridge --sandbox batch shots.jsonl -b sseedance --max-cost 50")
     assert "Traceback" not in said
     rows = manifest(folder / "shots")
     assert 24 == len(rows)
     files = {path.name for path in (folder / "shots").glob("*.png")}
     assert files == {path for row in rows for path in row["paths"]}
+
+
+def test_an_interrupted_batch_says_how_much_was_not_sent(start: Start, shots: Callable[..., str], folder: Path) -> None:
+    """It is when the batch is run again; what of it is on record can be dropped or sent at once too."""
+    process = start("batch", shots(*MANY), "-b", "sseedance", "--yes", "-vv")
+    read_until(process, "transport: POST")
+    process.send_signal(signal.SIGINT)
+    _, _, said = ended(process)
+
+    (words,) = re.findall(r"go on; (\d+) were not sent, and will be when it is run again;(.*) continue with", said)
+    rows = manifest(folder / "shots")
+    assert int(words[0]) == sum(row["status"] in {None, "pending"} for row in rows)
+    pending = json.loads(ended(start("jobs", "list", "--status", "pending", "--json"))[1])["jobs"]
+    assert bool(pending) == ("jobs cancel --unsent` drops" in words[1])
+    code, _, dropped = ended(start("jobs", "cancel", "--unsent"))
+    assert 0 == code, dropped
+    assert [] == json.loads(ended(start("jobs", "list", "--status", "pending", "--json"))[1])["jobs"]
 
 
 def test_an_interrupted_batch_has_json_with_the_jobs_that_go_on(start: Start, shots: Callable[..., str], folder: Path) -> None:

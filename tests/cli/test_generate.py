@@ -325,14 +325,34 @@ def test_an_interruption_has_json_with_the_id(cli: Cli, client: Any) -> None:
 
 def test_an_interruption_of_a_submit_says_where_to_look(cli: Cli, client: Any) -> None:
     """The id is not known then."""
+    client.seen = (Snapshot(status=JobStatus.PENDING, note="waiting 5 s"), Snapshot(status=JobStatus.SUBMITTING))
     client.fails["submit"] = lambda _job: KeyboardInterrupt()
 
     run = cli("generate", "kite")
 
     assert 130 == run.exit_code
+    assert "interrupted; a request was being sent, see what became of it with: genbridge jobs list" == run.stderr.splitlines()[-1]
+
+
+def test_an_interruption_of_a_job_that_waits_says_that_it_was_not_sent(cli: Cli, client: Any) -> None:
+    """And how to send or drop it; it is on record."""
+    client.seen = (Snapshot(status=JobStatus.SUBMITTING), Snapshot(status=JobStatus.PENDING, note="waiting 5 s"))
+    client.fails["submit"] = lambda _job: KeyboardInterrupt()
+
+    run = cli("generate", "kite", "--sandbox")
+
     assert (
-        "interrupted while a request was being sent; see what became of it with: genbridge jobs list" == run.stderr.splitlines()[-1]
-    )
+        "interrupted; job job1 was not sent yet, `genbridge --sandbox jobs resume` sends it and "
+        "`genbridge --sandbox jobs cancel job1` drops it"
+    ) == run.stderr.splitlines()[-1]
+    assert "being sent" not in run.stderr
+
+
+def test_an_interruption_before_a_job_is_on_record_says_that_nothing_was_sent(cli: Cli, client: Any) -> None:
+    """There is nothing to send or drop then."""
+    client.fails["record"] = lambda _job: KeyboardInterrupt()
+
+    assert "interrupted; nothing was sent" == cli("generate", "kite").stderr.splitlines()[-1]
 
 
 def test_an_interruption_before_anything_was_sent_says_only_that(cli: Cli, client: Any) -> None:

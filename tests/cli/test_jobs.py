@@ -221,7 +221,7 @@ def test_watching_without_ids_watches_what_is_unfinished(cli: Cli, client: Any) 
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("watch", "no unfinished job is on record\n"),
+        ("watch", "no job to watch is on record\n"),
         ("resume", "no unfinished job is on record, and no file is to be saved\n"),
         ("reconcile", "no job is in doubt\n"),
     ],
@@ -307,7 +307,7 @@ def test_a_job_that_has_ended_is_not_cancelled(cli: Cli, client: Any) -> None:
 
     expected = "job done has already ended (succeeded); nothing was cancelled"
     assert (1, "", f"error: {expected}\n") == (run.exit_code, run.stdout, run.stderr)
-    assert ("JobError", expected) == tuple(json.loads(in_json.stdout)["error"][name] for name in ("kind", "message"))
+    assert ("JobError", expected) == tuple(json.loads(in_json.stdout)["jobs"][0]["error"][name] for name in ("kind", "message"))
 
 
 def test_a_job_that_was_cancelled_may_be_cancelled_again(cli: Cli, client: Any) -> None:
@@ -327,3 +327,92 @@ def test_a_service_that_cannot_cancel_is_told(cli: Cli, client: Any) -> None:
     run = cli("jobs", "cancel", "film")
 
     assert (1, "error: it goes on and will be billed\n") == (run.exit_code, run.stderr)
+
+
+# Jobs that were never sent.
+
+
+@pytest.fixture
+def never_sent(client: Any, make_job: Callable[..., Job]) -> list[str]:
+    """Record two more jobs, which nobody has sent, and return their ids."""
+    for name in ("wish", "hope"):
+        client.record[name] = make_job(id=name, status=JobStatus.PENDING, provider_id=None, submitted_at=None)
+    return ["wish", "hope"]
+
+
+def test_watching_leaves_out_what_was_never_sent(cli: Cli, client: Any, never_sent: list[str]) -> None:
+    """To follow it would send it; it is said how many these are, and what can be done."""
+    run = cli("jobs", "watch", "--sandbox", "--json")
+
+    assert ["film", "lost"] == [job["id"] for job in json.loads(run.stdout)["jobs"]]
+    assert (
+        "2 jobs were never sent and are left out: `genbridge --sandbox jobs resume` sends them, "
+        "`genbridge --sandbox jobs cancel --unsent` drops them\n"
+    ) == run.stderr
+    assert {"film", "lost"} == {handle.id for handle in client.handles if handle.timeouts}
+
+
+@pytest.mark.parametrize("command", ["watch", "wait"])
+def test_a_job_that_was_never_sent_is_not_waited_for(cli: Cli, client: Any, never_sent: list[str], command: str) -> None:
+    """Also where it is named; the others are, and all are told in the order asked for."""
+    run = cli("jobs", command, "wish", "film", "--json")
+
+    wish, film = json.loads(run.stdout)["jobs"]
+    assert (1, "pending", "succeeded", None) == (run.exit_code, wish["status"], film["status"], film["error"])
+    assert (
+        "job wish was never sent and is not waited for: `genbridge jobs resume` sends it, `genbridge jobs cancel wish` drops it"
+        == wish["error"]["message"]
+    )
+    assert {"film"} == {handle.id for handle in client.handles if handle.timeouts}
+
+
+def test_what_was_never_sent_can_be_dropped_all_at_once(cli: Cli, client: Any, never_sent: list[str]) -> None:
+    """Nothing that was sent is touched."""
+    run = cli("jobs", "cancel", "--unsent")
+
+    assert (0, 2) == (run.exit_code, len(run.stdout.splitlines()))
+    assert "2 jobs that were never sent are dropped; nothing was paid\n" == run.stderr
+    assert ["cancelled"] * 2 == [client.record[name].status for name in never_sent]
+    assert ("running", "unknown") == (client.record["film"].status, client.record["lost"].status)
+
+
+def test_nothing_to_drop_is_said(cli: Cli) -> None:
+    """It is no error."""
+    run = cli("jobs", "cancel", "--unsent")
+
+    assert (0, "", "no job on record was never sent\n") == (run.exit_code, run.stdout, run.stderr)
+
+
+def test_several_jobs_are_cancelled(cli: Cli, client: Any) -> None:
+    """One that cannot be does not hinder the others; the JSON has each with its error."""
+    run = cli("jobs", "cancel", "done", "film", "film", "--json")
+
+    done, film = json.loads(run.stdout)["jobs"]
+    assert (1, "JobError", "cancelled", None) == (run.exit_code, done["error"]["kind"], film["status"], film["error"])
+
+
+@pytest.mark.parametrize("words", [[], ["film", "--unsent"]])
+def test_what_is_to_be_cancelled_must_be_clear(cli: Cli, client: Any, words: list[str]) -> None:
+    """Either ids, or all that were never sent."""
+    assert 2 == cli("jobs", "cancel", *words).exit_code
+    assert "running" == client.record["film"].status
+
+
+def test_resuming_says_what_is_sent_and_what_it_costs(cli: Cli, client: Any, never_sent: list[str]) -> None:
+    """Before anything is."""
+    said = cli("jobs", "resume").stderr.splitlines()
+
+    assert "2 jobs were never sent and are sent now, 10 credits on studio" == said[0]
+    assert ("resume", False) in client.asked
+
+
+def test_resuming_can_leave_what_was_never_sent(cli: Cli, client: Any, never_sent: list[str], tmp_path: Path) -> None:
+    """All else is as without it: what is under way is collected, and what nobody saved is saved."""
+    client.record["done"] = attrs.evolve(client.record["done"], save_to=tmp_path)
+
+    run = cli("jobs", "resume", "--no-send")
+
+    assert (0, f"{tmp_path}/done.png\n") == (run.exit_code, run.stdout)
+    assert "2 jobs were never sent and are left out: " in run.stderr
+    assert {"film", "lost", "done"} == {handle.id for handle in client.handles if handle.timeouts}
+    assert ("resume", False) not in client.asked

@@ -76,10 +76,11 @@ def test_a_state_folder_is_the_users_alone(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.mark.parametrize(
-    ("submitting", "expected"), [(0, ""), (1, "interrupted; waiting a few seconds for the answer to what was being sent\n")]
+    ("submitting", "expected"),
+    [(set(), ""), ({"job1"}, "interrupted; waiting a few seconds for the answer to what was being sent\n")],
 )
 async def test_an_interrupted_submit_says_that_its_answer_is_waited_for(
-    client: Any, capsys: pytest.CaptureFixture[str], submitting: int, expected: str
+    client: Any, capsys: pytest.CaptureFixture[str], submitting: set[str], expected: str
 ) -> None:
     """Nothing else is waited for."""
     session = Session(connect=lambda _session: client, submitting=submitting)
