@@ -20,7 +20,6 @@ from genbridge.cli.request import takes_request
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.errors import BudgetError, GenbridgeError
 from genbridge.types import Job, JobStatus, Quote, Request, Snapshot
-from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.client import Client, Handle
@@ -157,26 +156,33 @@ def quote(
 
 
 async def place(client: Client, requests: Sequence[Request], backend: str | None, max_cost: float | None) -> list[Order]:
-    """Check every request before the first is sent."""
-    return [await _place_one(client, Order(request=request, wish=backend), max_cost) for request in requests]
+    """Check every request before the first is sent, and that all of them together stay under the caps."""
+    orders: list[Order] = []
+    for request in requests:
+        order = await _priced(client, Order(request=request, wish=backend))
+        orders.append(await _under_caps(client, order, [known.quote for known in orders if known.quote and not known.error], max_cost))
+    return orders
 
 
-async def _place_one(client: Client, order: Order, max_cost: float | None) -> Order:
+async def _priced(client: Client, order: Order) -> Order:
     try:
         order = attrs.evolve(order, backend=client.config.candidates(order.wish).name)
         quote = await client.quote(order.request, backend=order.wish)
-        order = attrs.evolve(order, backend=quote.backend or order.backend, quote=quote)
-        _check_cost(quote, max_cost)
+        return attrs.evolve(order, backend=quote.backend or order.backend, quote=quote)
     except GenbridgeError as error:
         return attrs.evolve(order, error=error)
+
+
+async def _under_caps(client: Client, order: Order, before: Sequence[Quote], max_cost: float | None) -> Order:
+    """Check an order against the caps on its own, as that says most, and then with those before it."""
+    if order.quote is None:
+        return order
+    try:
+        for together in ([order.quote], [*before, order.quote]):
+            await client.check_caps(together, max_cost=max_cost)
+    except BudgetError as error:
+        return attrs.evolve(order, error=error)
     return order
-
-
-def _check_cost(quoted: Quote, most: float | None) -> None:
-    """Raise `BudgetError` for a quote over the cap: of two jobs, neither is sent where one is too dear."""
-    if most is not None and quoted.amount is not None and quoted.amount > most:
-        message = f"it would cost {quoted}, which is more than --max-cost {number(most)}; nothing was sent"
-        raise BudgetError(message, quote=quoted)
 
 
 def prepare(directory: Path) -> None:

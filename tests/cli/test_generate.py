@@ -148,10 +148,21 @@ def test_a_cap_is_kept_before_anything_is_sent(cli: Cli, client: Any, command: s
     run = cli(command, "kite", "--image", "--video", "--max-cost", "4.5")
 
     assert 8 == run.exit_code
-    assert (
-        "error: image painter-1 on studio: it would cost 5 credits, which is more than --max-cost 4.5; nothing was sent"
-        in run.stderr
-    )
+    assert "error: image painter-1 on studio: it would cost 5 credits, the most for one job is 4.5; nothing was sent" in run.stderr
+    assert "submitting" not in run.stderr
+    assert not [what for what, *_ in client.asked if what == "submit"]
+
+
+@pytest.mark.parametrize("words", [["generate"], ["generate", "--dry-run"], ["quote"]])
+def test_a_cap_of_the_backend_is_kept_over_all_jobs_of_a_command(cli: Cli, client: Any, words: list[str]) -> None:
+    """Before the first is sent; the one for which there is no room has the error."""
+    client.room = 1
+
+    run = cli(*words, "kite", "--image", "--video", "--json")
+
+    (image, video) = next(iter(json.loads(run.stdout).values()))
+    assert (8, None, "BudgetError") == (run.exit_code, image["error"], video["error"]["kind"])
+    assert "there is room for 1 of the 2 jobs" in video["error"]["message"]
     assert not [what for what, *_ in client.asked if what == "submit"]
 
 
