@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,19 @@ from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.sheet import STDIN, Sheet, read, refusal
 from genbridge.cli.table import print_table, short, short_cost
 from genbridge.cli.tally import Board, Part, Tally, board
-from genbridge.errors import BudgetError, ConfigError, DownloadError, GenbridgeError, Problem, RequestError
-from genbridge.types import Cost, Job, JobStatus, Snapshot
+from genbridge.drives import never_started, outcome
+from genbridge.errors import (
+    BudgetError,
+    ConfigError,
+    DownloadError,
+    GenbridgeError,
+    JobFailedError,
+    Problem,
+    RequestError,
+    ServiceError,
+)
+from genbridge.tries import given_id
+from genbridge.types import Cost, Job, JobStatus, Snapshot, Verdict
 from genbridge.words import number
 
 if TYPE_CHECKING:
@@ -83,7 +95,14 @@ class Row:
 
     item: Item
     entry: Entry
+    asked: Collection[str] = ()
+    """The backends that are asked for now; none where that is not known."""
     outcome: Outcome | None = None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its job is of a backend that is not asked for now; it is not made again all the same."""
+        return bool(self.asked) and self.backend not in self.asked
 
     @property
     def job(self) -> Job | None:
@@ -113,8 +132,17 @@ class Row:
 
     @property
     def error(self) -> GenbridgeError | None:
-        """What went wrong with it."""
-        return self.outcome.error if self.outcome else None
+        """What went wrong with it; that another process was refused is a refusal here too, as nothing was paid."""
+        error = self.outcome.error if self.outcome else None
+        if not isinstance(error, JobFailedError) or not never_started(error.job):
+            return error
+        reason = error.job.failure.message if error.job.failure else error.message
+        return ServiceError(reason, backend=error.job.backend, verdict=Verdict.REFUSED)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it came to nothing before anything was started."""
+        return self.job is not None and self.job.status is JobStatus.FAILED and never_started(self.job)
 
     def part(self) -> Part:
         """Return what a tally begins with: what is on record of it, unless it is to be sent."""
@@ -122,6 +150,7 @@ class Row:
         part = Part(label=called, backend=self.backend, quote=self.quote)
         if (job := self.job) is not None and (self.entry.quote is None or self.outcome is not None):
             part.status, part.cost, part.since, part.until = job.status, job.cost, job.submitted_at, job.finished_at
+            part.refused = self.is_refused
         return part
 
     def form(self, part: Part) -> dict[str, Any]:
@@ -178,17 +207,26 @@ def batch(
 
     async def work(client: Client) -> Exit:
         found = await check(client, sheet, terms)
-        rows = [Row(item=item, entry=entry) for item, entry in zip(sheet.items, found.entries, strict=True)]
+        rows = [
+            Row(item=item, entry=entry, asked=_asked(client, entry)) for item, entry in zip(sheet.items, found.entries, strict=True)
+        ]
         if dry_run:
             return show_plan(session, terms, rows)
         prepare(terms.folder)
         if not await agreed(terms, rows):
             return _decline(session)
-        return await carry_out(session, found, terms, rows)
+        return await carry_out(session, client, found, terms, rows)
 
     if session.sandbox and not session.json:
         remark("sandbox: the services are emulated on this machine; nothing is sent and nothing costs")
     context.exit(session.run(work))
+
+
+def _asked(client: Client, entry: Entry) -> Collection[str]:
+    try:
+        return {backend.name for backend in client.config.candidates(entry.wish).backends}
+    except ConfigError:
+        return ()
 
 
 def _check_terms(terms: Terms) -> None:
@@ -262,11 +300,19 @@ def plan_words(rows: Sequence[Row]) -> str:
     sending, jobs = _to_send(rows), "job" if len(rows) == 1 else "jobs"
     standing = Counter(row.job.status.value for row in rows if not row.is_sent and row.job)
     states = "" if standing.keys() <= {JobStatus.SUCCEEDED.value} else f" ({_counted(standing)})"
-    known = f"{standing.total()} on record already{states}"
+    known = f"{standing.total()} on record already{_elsewhere(rows)}{states}"
     price = _listed(totals((row.backend, row.quote) for row in sending if row.quote is not None))
     if not standing:
         return f"{len(rows)} {jobs} to send, {price}"
     return f"{len(rows)} {jobs}: {known}, " + (f"{len(sending)} to send, {price}" if sending else "none to send")
+
+
+def _elsewhere(rows: Sequence[Row]) -> str:
+    """Name the backends of jobs on record where one of them is none that is asked for now."""
+    known = [row for row in rows if not row.is_sent and row.job]
+    if not any(row.is_elsewhere for row in known):
+        return ""
+    return f", on {', '.join(dict.fromkeys(row.backend for row in known))}"
 
 
 def _counted(counts: Mapping[str, int]) -> str:
@@ -321,7 +367,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 # The work itself.
 
 
-async def carry_out(session: Session, found: Batch, terms: Terms, rows: Sequence[Row]) -> Exit:
+async def carry_out(session: Session, client: Client, found: Batch, terms: Terms, rows: Sequence[Row]) -> Exit:
     """Send what is to be sent, follow everything to its end, and say what came of it."""
     tally = Tally(name=terms.title, parts=[row.part() for row in rows])
     session.again = terms.command(session)
@@ -334,7 +380,7 @@ async def carry_out(session: Session, found: Batch, terms: Terms, rows: Sequence
             )
     finally:
         if outcomes is None:
-            _save_what_is_known(terms, rows, tally)
+            _save_what_is_known(terms, await _with_failures(client, rows, tally), tally)
     session.again = None
     session.under_way.clear()
     session.waiting.clear()
@@ -351,6 +397,23 @@ def _observer(session: Session, shown: Board) -> Callable[[Entry, Snapshot], Non
             session.under_way.pop(entry.id, None)
 
     return observe
+
+
+async def _with_failures(client: Client, rows: Sequence[Row], tally: Tally) -> Sequence[Row]:
+    """Return the rows, those that have failed with why they did, as far as the record tells it."""
+    failed = {row.entry.id for row, part in zip(rows, tally.parts, strict=True) if part.status is JobStatus.FAILED}
+    jobs: dict[str, Job] = {}
+    if failed:
+        with suppress(GenbridgeError):
+            async for job in client.jobs(status=JobStatus.FAILED):
+                jobs.setdefault(given_id(job.id), job)
+    return [_failed(row, jobs[row.entry.id]) if row.entry.id in failed & jobs.keys() else row for row in rows]
+
+
+def _failed(row: Row, job: Job) -> Row:
+    from genbridge.batches import Outcome  # noqa: PLC0415 (loaded when it is used)
+
+    return attrs.evolve(row, outcome=Outcome(entry=row.entry, job=job, error=outcome(job)))
 
 
 def _save_what_is_known(terms: Terms, rows: Sequence[Row], tally: Tally) -> None:

@@ -29,9 +29,11 @@ _SAMPLE = 5
 """How many jobs must have ended before it is said how long the others may take."""
 _BAR = 32
 _WAITING = "waiting"
+_REFUSED = "refused"
 _STYLES = {
     JobStatus.SUCCEEDED: "green",
     JobStatus.FAILED: "red",
+    _REFUSED: "red",
     JobStatus.CANCELLED: "red",
     JobStatus.EXPIRED: "red",
     JobStatus.UNKNOWN: "yellow",
@@ -55,6 +57,8 @@ class Part:
     note: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    refused: bool = False
+    """Whether it failed before anything was started, so that nothing was paid."""
 
     @property
     def over(self) -> bool:
@@ -64,6 +68,8 @@ class Part:
     @property
     def state(self) -> str:
         """Where it stands, in a word; a job that is not sent yet waits."""
+        if self.refused:
+            return _REFUSED
         return _WAITING if self.status is JobStatus.PENDING else self.status.value
 
     def observe(self, snapshot: Snapshot, now: datetime) -> None:

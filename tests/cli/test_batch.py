@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from screen import Terminal
 
-from genbridge.batches import Entry
+from genbridge.batches import Entry, Outcome
 from genbridge.cli.batch import Row, plan_words
+from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.item import Item
 from genbridge.cli.session import Session
 from genbridge.client import Client
-from genbridge.types import Job, JobStatus
+from genbridge.drives import outcome
+from genbridge.types import Cost, Failure, Job, JobStatus
 
 Batch = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
@@ -187,6 +190,23 @@ def test_what_cannot_be_a_batch_is_told_in_a_sentence(batch: Batch, words: list[
     assert (2, True) == (run.exit_code, run.stderr.startswith(f"error: {expected}"))
 
 
+def test_what_another_process_was_refused_is_refused_here_too(make_job: Callable[..., Job]) -> None:
+    """Nothing was paid, so it is not said that another try may be paid again."""
+    nothing, failure = Cost(amount=0), Failure(message="no such model")
+    refused = make_job(status=JobStatus.FAILED, provider_id=None, cost=nothing, failure=failure)
+    rows = [following(refused), following(attrs.evolve(refused, provider_id="p-1"))]
+
+    assert [Exit.REFUSED, Exit.FAILED] == [exit_for(row.error) for row in rows if row.error]
+    assert ["refused", "failed"] == [row.part().state for row in rows]
+    assert "no such model" in rows[0].form(rows[0].part())["error"]["message"]
+
+
+def following(job: Job) -> Row:
+    """Return a row whose job another process has carried out."""
+    entry = Entry(index=0, id=job.id, request=job.request, wish=None, backend="studio", quote=job.quote)
+    return Row(item=Item(line=1, request=job.request), entry=entry, outcome=Outcome(entry=entry, job=job, error=outcome(job)))
+
+
 def test_what_was_recorded_and_never_sent_is_yet_to_be_paid(make_job: Callable[..., Job]) -> None:
     """It is in the total, as what is not on record."""
 
@@ -254,6 +274,16 @@ def test_running_it_again_pays_for_nothing_twice(batch: Batch, shots: Callable[.
     assert 4 == sum(len(row["paths"]) for row in rows)
 
 
+def test_a_batch_is_the_same_on_another_service_and_says_so(batch: Batch, shots: Callable[..., str], folder: Path) -> None:
+    """What is on record is not made again; the backends are named, as others were asked for."""
+    file = shots(KITE)
+    batch(file, "--yes")
+
+    run = batch(file, "--yes", "-o", "elsewhere", backend="sseedance")
+
+    assert "1 job: 1 on record already, on imini, none to send" == run.stderr.splitlines()[0]
+
+
 def test_another_name_makes_everything_anew(batch: Batch, shots: Callable[..., str], folder: Path) -> None:
     """In a folder of its own."""
     batch(shots(KITE), "--yes")
@@ -296,7 +326,7 @@ def test_a_partial_failure_is_reported_at_the_end(batch: Batch, shots: Callable[
     said = run.stderr.splitlines()
     assert ["error: line 1", "error: line 3"] == [line[:13] for line in said if line.startswith("error")]
     assert [
-        "3 jobs: 1 succeeded, 2 failed; spent about 150 credits on imini; 1 file in shots",
+        "3 jobs: 1 succeeded, 1 failed, 1 refused; spent about 150 credits on imini; 1 file in shots",
         "send those that were refused again with: genbridge batch shots.jsonl -b imini",
         "send those that failed again, which may be paid again, with: genbridge batch shots.jsonl -b imini --retry-failed",
     ] == said[-3:]
@@ -485,6 +515,21 @@ def test_an_interrupted_batch_says_how_much_was_not_sent(start: Start, shots: Ca
     code, _, dropped = ended(start("jobs", "cancel", "--unsent"))
     assert 0 == code, dropped
     assert [] == json.loads(ended(start("jobs", "list", "--status", "pending", "--json"))[1])["jobs"]
+
+
+def test_the_manifest_of_an_interrupted_batch_says_why_a_job_has_failed(
+    start: Start, shots: Callable[..., str], folder: Path
+) -> None:
+    """As far as is known by then."""
+    films = [line.replace("}", ', "media": "video"}') for line in MANY[:4]]
+    process = start("batch", shots('{"prompt": "gale [refuse]"}', *films), "-b", "imini", "--yes")
+    read_until(process, ": failed")
+    process.send_signal(signal.SIGINT)
+    ended(process)
+
+    refused, *others = manifest(folder / "shots")
+    assert ("failed", 4) == (refused["status"], refused["error"]["exit_code"])
+    assert [None] * 4 == [row["error"] for row in others]
 
 
 def test_an_interrupted_batch_has_json_with_the_jobs_that_go_on(start: Start, shots: Callable[..., str], folder: Path) -> None:
