@@ -160,7 +160,9 @@ async def place(client: Client, requests: Sequence[Request], backend: str | None
     orders: list[Order] = []
     for request in requests:
         order = await _priced(client, Order(request=request, wish=backend))
-        orders.append(await _under_caps(client, order, [known.quote for known in orders if known.quote and not known.error], max_cost))
+        orders.append(
+            await _under_caps(client, order, [known.quote for known in orders if known.quote and not known.error], max_cost)
+        )
     return orders
 
 

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from genbridge.cli.console import ask, complain, remark, say
+from genbridge.cli.console import ask, can_ask, complain, remark, say
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.jobs import age, find
+from genbridge.cli.money import totals
 from genbridge.cli.output import error_form, job_form, print_json
 from genbridge.cli.progress import job_label, utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
-from genbridge.errors import GenbridgeError, JobError, PluginError, SubmitUnknownError
+from genbridge.errors import GenbridgeError, JobError, PluginError, RequestError, SubmitUnknownError
 from genbridge.plugins import installed
 from genbridge.tries import given_id
 from genbridge.types import Job, JobStatus
@@ -32,6 +33,7 @@ _PATIENCE = 10.0
 """For how many seconds the services are asked before people are."""
 _DOUBTFUL = (JobStatus.UNKNOWN, JobStatus.SUBMITTING)
 _QUESTION = "[n]ot sent, [a]ttach the id you found, [s]kip or [q]uit?"
+_WITH_REST = "[n]ot sent, [N]ot sent and all that follow, [a]ttach the id you found, [s]kip or [q]uit?"
 _ANSWERS = {"n": "not sent", "a": "attach", "s": "skip", "q": "quit"}
 
 
@@ -81,22 +83,36 @@ class Settling:
 
 @click.command()
 @click.argument("job_id", metavar="[ID]", required=False)
-@click.option("--not-sent", is_flag=True, help="The service never had it: release what it reserves. Needs ID.")
+@click.option("--not-sent", is_flag=True, help="The service never had it: release what it reserves. Needs ID or --all.")
 @click.option("--attach", metavar="PROVIDER_ID", help="The service has it under this id: go on with it. Needs ID.")
+@click.option(
+    "--all", "everything", is_flag=True, help="All jobs that are in doubt, once their services were asked. Needs --not-sent."
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask whether --all is meant.")
 @click.option("--resend", is_flag=True, help="Submit what was not sent again, as a new job.")
 @with_json
 @shared
 @pass_session
 @click.pass_context
 def reconcile(
-    context: click.Context, session: Session, *, job_id: str | None, not_sent: bool, attach: str | None, resend: bool
+    context: click.Context,
+    session: Session,
+    *,
+    job_id: str | None,
+    not_sent: bool,
+    attach: str | None,
+    everything: bool,
+    yes: bool,
+    resend: bool,
 ) -> None:
     """Settle jobs that may have been accepted and may be billed, one after the other.
 
     First the services are asked, where they can be. Then what is known of each job is shown, and you say what you found on the
     service's own site. With --not-sent or --attach nothing is asked. With --json alone, the jobs in doubt are listed.
     """
-    _check_usage(job_id, not_sent=not_sent, attach=attach, resend=resend)
+    _check_usage(job_id, not_sent=not_sent, attach=attach, resend=resend, everything=everything)
+    if yes and not everything:
+        raise click.UsageError("--yes is for --all")
 
     async def work(client: Client) -> Exit:
         settling = Settling(session, client, resend)
@@ -104,15 +120,19 @@ def reconcile(
             handle = find(session, client, job_id)
             await (settling.not_sent(handle) if attach is None else settling.attach(handle, attach))
             return _end(settling, [])
+        if everything:
+            return _end(settling, await _settle_all(settling, agreed=yes))
         return _end(settling, await _walk(settling, job_id))
 
     context.exit(session.run(work))
 
 
-def _check_usage(job_id: str | None, *, not_sent: bool, attach: str | None, resend: bool) -> None:
+def _check_usage(job_id: str | None, *, not_sent: bool, attach: str | None, resend: bool, everything: bool) -> None:
+    if everything and (job_id is not None or not not_sent):
+        raise click.UsageError("--all is for --not-sent, without an ID")
     if not_sent and attach is not None:
         raise click.UsageError("--not-sent and --attach exclude each other")
-    if (not_sent or attach is not None) and job_id is None:
+    if (not_sent or attach is not None) and job_id is None and not everything:
         raise click.UsageError("--not-sent and --attach are about one job; give its ID")
     if resend and attach is not None:
         raise click.UsageError("--resend is for what was not sent, and --attach for what was")
@@ -136,6 +156,36 @@ async def _walk(settling: Settling, job_id: str | None) -> Sequence[Job]:
     return [handle.job for handle in left if handle.id not in settling.touched]
 
 
+async def _settle_all(settling: Settling, *, agreed: bool) -> Sequence[Job]:
+    """Record of all jobs that are in doubt after their services were asked that they were not sent; returns what is left."""
+    handles = await _doubtful(settling.client)
+    if not handles:
+        remark("no job is in doubt")
+    left = await _ask_services(settling, handles)
+    if left and (agreed or await _agreed(left)):
+        await _none_sent(settling, left)
+    return [handle.job for handle in left if handle.id not in settling.touched]
+
+
+async def _agreed(handles: Sequence[Handle]) -> bool:
+    """Whether somebody says of so many jobs that none was sent; raises `RequestError` where there is nobody to ask."""
+    price = ", ".join(map(str, totals((handle.job.backend, handle.job.quote) for handle in handles)))
+    words = f"{len(handles)} job{'' if len(handles) == 1 else 's'}, {price}"
+    if not can_ask():
+        raise RequestError(f"{words}; there is no terminal to ask at: add --yes to say that none was sent; nothing was changed")
+    return await _confirmed(words)
+
+
+async def _confirmed(words: str) -> bool:
+    answer = await ask(f"{words}: you have looked, and none of them is there? What is there after all is paid twice. [y/N]")
+    return (answer or "").lower() in {"y", "yes"}
+
+
+async def _none_sent(settling: Settling, handles: Sequence[Handle]) -> None:
+    for handle in handles:
+        await settling.attempt(settling.not_sent(handle))
+
+
 async def _doubtful(client: Client) -> list[Handle]:
     """Return the jobs in doubt, oldest first."""
     found = [job async for job in client.jobs(unfinished=True) if job.status in _DOUBTFUL]
@@ -144,8 +194,8 @@ async def _doubtful(client: Client) -> list[Handle]:
 
 async def _ask_services(settling: Settling, handles: Sequence[Handle]) -> list[Handle]:
     """Let the services that can be asked say what became of jobs; return those that are in doubt after that."""
-    if handles:
-        where = Counter(handle.job.backend for handle in handles)
+    where = Counter(handle.job.backend for handle in handles if _can_be_asked(handle.job))
+    if where:
         remark("asking what became of " + ", ".join(f"{count} on {backend}" for backend, count in where.items()))
     await asyncio.gather(*(_settled(handle) for handle in handles))
     for handle in handles:
@@ -168,22 +218,38 @@ async def _settled(handle: Handle) -> None:
 async def _ask_user(settling: Settling, handles: Sequence[Handle]) -> None:
     for place, handle in enumerate(handles, 1):
         _show(settling, handle.job, f"{place} of {len(handles)}")
-        answer = await _answer()
-        if answer == "quit":
-            return
-        if answer == "not sent":
-            await settling.attempt(settling.not_sent(handle))
-        elif answer == "attach" and (provider_id := await ask("the service's id of it?")):
-            await settling.attempt(settling.attach(handle, provider_id))
+        match await _answer(handles[place - 1 :]):
+            case "quit":
+                return
+            case "none sent":
+                await _none_sent(settling, handles[place - 1 :])
+                return
+            case "not sent":
+                await settling.attempt(settling.not_sent(handle))
+            case "attach":
+                if (provider_id := await _provider_id()) is None:
+                    return
+                await settling.attempt(settling.attach(handle, provider_id))
 
 
-async def _answer() -> str:
+async def _answer(handles: Sequence[Handle]) -> str:
+    """Return what is said of the first of some jobs, or of all of them."""
     while True:
-        line = await ask(_QUESTION)
+        line = await ask(_WITH_REST if len(handles) > 1 else _QUESTION)
         if line is None:
             return "quit"
-        if found := _ANSWERS.get(line[:1].lower()):
+        if line[:1] == "N" and len(handles) > 1:
+            if await _confirmed(f"{len(handles)} jobs"):
+                return "none sent"
+        elif found := _ANSWERS.get(line[:1].lower()):
             return found
+
+
+async def _provider_id() -> str | None:
+    """Return the service's id of a job, or `None` where no answer is to come."""
+    while (line := await ask("the service's id of it?")) == "":
+        continue
+    return line
 
 
 def _show(settling: Settling, job: Job, place: str) -> None:
@@ -207,16 +273,25 @@ def facts_of(job: Job, now: datetime) -> list[tuple[str, str]]:
 def _asked(job: Job) -> str:
     """Return what the service itself had to say."""
     try:
-        can_be_asked = installed.load(job.provider).supports("recover")
+        installed.load(job.provider)
     except PluginError as error:
         return str(error)
-    if can_be_asked:
+    if _can_be_asked(job):
         return f"{job.provider} could not tell yet; skip it, and run this again in a few minutes"
     return f"{job.provider} has no way to be asked"
 
 
+def _can_be_asked(job: Job) -> bool:
+    try:
+        return installed.load(job.provider).supports("recover")
+    except PluginError:
+        return False
+
+
 def _hint(settling: Settling, job: Job) -> str:
     """Return where to look for a job, and what to look for."""
+    if settling.session.sandbox:
+        return "nowhere: the service is emulated and shows its jobs to nobody; say that it was not sent"
     backend = settling.client.config.backends.get(job.backend)
     where = f" (that of {backend.key_url})" if backend and backend.key_url else ""
     cost = "" if job.quote.amount is None else f", or for a balance that is lower by {number(job.quote.amount)} {job.quote.unit}"
