@@ -49,6 +49,7 @@ class App(click.Group):
 
 
 def _refuse(session: Session, error: GenbridgeError) -> Exit:
+    session.addressed(error)
     if session.json:
         print_json({"error": error_form(error)})
     complain(error)

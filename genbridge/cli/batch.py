@@ -431,6 +431,9 @@ def _save_what_is_known(terms: Terms, rows: Sequence[Row], tally: Tally) -> None
 
 def report(session: Session, terms: Terms, rows: Sequence[Row]) -> Exit:
     """Write the manifest, print where it is and what went wrong; return the exit code."""
+    for row in rows:
+        if row.outcome is not None and row.outcome.error is not None:
+            session.addressed(row.outcome.error)
     parts = [row.part() for row in rows]
     code = max((exit_for(row.error) for row in rows if row.error), default=Exit.OK)
     manifest: Path | None = None

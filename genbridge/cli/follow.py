@@ -102,6 +102,8 @@ async def follow_all(
 
 def report(session: Session, outcomes: Sequence[Outcome]) -> Exit:
     """Print the paths of what was made and what went wrong; return the exit code."""
+    for error in filter(None, (outcome.error for outcome in outcomes)):
+        session.addressed(error)
     if session.json:
         print_json({"jobs": [outcome.form() for outcome in outcomes]})
     for outcome in outcomes:

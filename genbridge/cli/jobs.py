@@ -19,7 +19,7 @@ from genbridge.cli.output import job_form, print_json
 from genbridge.cli.progress import board, utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table, short, short_cost
-from genbridge.errors import GenbridgeError, JobError, JournalError
+from genbridge.errors import GenbridgeError, JobError
 from genbridge.types import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -58,9 +58,12 @@ def list_jobs(session: Session, *, status: str | None, backend: str | None, limi
 
     async def work(client: Client) -> list[Job]:
         wanted = None if status is None else JobStatus(status)
-        return [job async for job in client.jobs(status=wanted, backend=backend, limit=limit)]
+        return [job async for job in client.jobs(status=wanted, backend=backend, limit=limit + 1)]
 
-    found = session.run(work)
+    more = session.run(work)
+    found = more[:limit]
+    if len(more) > limit:
+        remark(f"the newest {limit} of more; -n shows more")
     if session.json:
         print_json({"jobs": [job_form(job) for job in found]})
     elif found:
@@ -92,14 +95,6 @@ def _when(time: datetime) -> str:
     return time.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def find(session: Session, client: Client, job_id: str) -> Handle:
-    """Return a job on record; the advice of the error, where there is none, reaches the record that was looked in."""
-    try:
-        return client.handle(job_id)
-    except JournalError as error:
-        raise JournalError(error.message.replace("genbridge jobs list", session.command("jobs", "list"))) from None
-
-
 @jobs.command()
 @click.argument("job_id", metavar="ID")
 @with_json
@@ -109,7 +104,7 @@ def show(session: Session, *, job_id: str) -> None:
     """Show everything that is on record of one job; asks no service."""
 
     async def work(client: Client) -> Job:
-        return find(session, client, job_id).job
+        return client.handle(job_id).job
 
     job = session.run(work)
     if session.json:
@@ -166,7 +161,7 @@ def wait(
         return None if no_download else output or job.save_to or Path()
 
     async def work(client: Client) -> Exit:
-        handles = [find(session, client, job_id) for job_id in job_ids]
+        handles = [client.handle(job_id) for job_id in job_ids]
         return report(session, await _sent_ones(session, client, handles, directory=directory, timeout=timeout))
 
     context.exit(session.run(work))
@@ -209,7 +204,7 @@ def watch(context: click.Context, session: Session, *, job_ids: Sequence[str], t
     """Watch jobs to their end, or all that are unfinished; sends nothing and saves no files."""
 
     async def work(client: Client) -> Exit:
-        handles = [find(session, client, job_id) for job_id in job_ids] if job_ids else await _under_way(session, client)
+        handles = [client.handle(job_id) for job_id in job_ids] if job_ids else await _under_way(session, client)
         if not handles:
             remark("no job to watch is on record")
         return report(session, await _sent_ones(session, client, handles, directory=_nowhere, timeout=timeout))
@@ -245,7 +240,7 @@ def cancel(context: click.Context, session: Session, *, job_ids: Sequence[str], 
         raise click.UsageError("give either the IDs of jobs or --unsent")
 
     async def work(client: Client) -> Exit:
-        named = [find(session, client, job_id) for job_id in job_ids]
+        named = [client.handle(job_id) for job_id in job_ids]
         handles = [client.handle(job) for job in await client.unsent()] if unsent else named
         outcomes = [await _stop(handle) for handle in {handle.id: handle for handle in handles}.values()]
         code = _report_stopped(session, outcomes)

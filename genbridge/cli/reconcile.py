@@ -14,7 +14,7 @@ import click
 
 from genbridge.cli.console import ask, can_ask, complain, remark, say
 from genbridge.cli.exits import Exit, exit_for
-from genbridge.cli.jobs import age, find
+from genbridge.cli.jobs import age
 from genbridge.cli.money import totals
 from genbridge.cli.output import error_form, job_form, print_json
 from genbridge.cli.progress import job_label, utc_now
@@ -117,7 +117,7 @@ def reconcile(
     async def work(client: Client) -> Exit:
         settling = Settling(session, client, resend)
         if job_id is not None and (not_sent or attach is not None):
-            handle = find(session, client, job_id)
+            handle = client.handle(job_id)
             await (settling.not_sent(handle) if attach is None else settling.attach(handle, attach))
             return _end(settling, [])
         if everything:
@@ -143,7 +143,7 @@ def _check_usage(job_id: str | None, *, not_sent: bool, attach: str | None, rese
 async def _walk(settling: Settling, job_id: str | None) -> Sequence[Job]:
     """Ask the services, then the user; return the jobs that are in doubt still."""
     client = settling.client
-    handles = [find(settling.session, client, job_id)] if job_id else await _doubtful(client)
+    handles = [client.handle(job_id)] if job_id else await _doubtful(client)
     if job_id and handles[0].job.status not in _DOUBTFUL:
         raise JobError(
             f"job {handles[0].id} is not in doubt: it is {handles[0].job.status}; nothing was changed", job=handles[0].job

@@ -15,7 +15,7 @@ import click
 
 import genbridge
 from genbridge.cli.console import log_to_stderr, remark
-from genbridge.errors import ConfigError
+from genbridge.errors import ConfigError, GenbridgeError
 from genbridge.tries import given_id
 from genbridge.types import JobStatus
 
@@ -94,6 +94,11 @@ class Session:
         """Keep how far a job is on its way to being accepted; `None` is for one whose way has ended."""
         for state, ids in ((JobStatus.PENDING, self.waiting), (JobStatus.SUBMITTING, self.submitting)):
             (ids.add if status is state else ids.discard)(given)
+
+    def addressed(self, error: GenbridgeError) -> GenbridgeError:
+        """Return an error whose advice reaches the same jobs as this run: what it calls `genbridge jobs` has its options."""
+        error.message = error.message.replace("`genbridge jobs ", f"`{self.command('jobs')} ")
+        return error
 
     def command(self, *words: str) -> str:
         """Return a command line that reaches the same jobs as this run."""

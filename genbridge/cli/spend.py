@@ -15,8 +15,9 @@ from genbridge.cli.output import print_json, time_form
 from genbridge.cli.progress import utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
+from genbridge.errors import ConfigError
 from genbridge.types import Spent
-from genbridge.words import number
+from genbridge.words import did_you_mean, listed, number
 
 if TYPE_CHECKING:
     from genbridge.client import Client
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 GROUPS = ("backend", "model", "day")
 _DAYS = re.compile(r"(\d{1,5})d", re.ASCII)
+_CAPS = {
+    "per_day": "credits today (UTC)",
+    "jobs_per_day": "jobs today (UTC)",
+    "total": "credits in all",
+    "jobs": "jobs in all",
+}
+"""What people read of each cap."""
 _AMOUNTS = ("JOBS", "CHARGED", "ESTIMATED", "RESERVED", "UNPRICED")
 
 
@@ -54,7 +62,7 @@ class Sum:
 
 @attrs.frozen(kw_only=True)
 class Cap:
-    """How much of a cap of a backend is used; `of` says of what, and in which time."""
+    """How much of a cap of a backend is used; `of` is what the configuration calls it."""
 
     backend: str
     of: str
@@ -68,8 +76,8 @@ class Cap:
 
 def read_since(text: str, now: datetime) -> datetime:
     """Return the midnight (UTC) with which a date, or the last so many days (`7d`), begin; raises `ValueError` for neither."""
-    if days := _DAYS.fullmatch(text):
-        return _midnight(now.astimezone(UTC).date() - timedelta(days=max(int(days[1]), 1) - 1))
+    if (days := _DAYS.fullmatch(text)) and int(days[1]) > 0:
+        return _midnight(now.astimezone(UTC).date() - timedelta(days=int(days[1]) - 1))
     try:
         return _midnight(date.fromisoformat(text))
     except ValueError:
@@ -105,6 +113,7 @@ def spend(session: Session, *, group: Sequence[str], since: datetime | None, bac
     """
 
     async def work(client: Client) -> tuple[list[Spent], list[Cap]]:
+        await _check_known(client, backend)
         wanted = [spent for spent in await client.spend(since=since) if backend in (None, spent.backend)]
         return wanted, await caps(client, _wanted(client.config, backend))
 
@@ -119,6 +128,16 @@ def spend(session: Session, *, group: Sequence[str], since: datetime | None, bac
     else:
         remark("no such job is on record" if since or backend else "no job is on record")
     _show_caps(limits, apart=bool(rows))
+
+
+async def _check_known(client: Client, name: str | None) -> None:
+    """Raise `ConfigError` for a backend that is neither configured nor on record."""
+    if name is None or name in client.config.backends:
+        return
+    known = dict.fromkeys([*client.config.backends, *(spent.backend for spent in await client.spend())])
+    if name not in known:
+        near = did_you_mean(name, known) or (f"; there are {listed(known)}" if known else "")
+        raise ConfigError(f"no backend {name!r} is configured or on record{near}")
 
 
 def _form(since: datetime | None, rows: Sequence[Sum], totals: Sequence[Sum], limits: Sequence[Cap]) -> dict[str, Any]:
@@ -157,10 +176,10 @@ async def caps(client: Client, backends: Iterable[BackendConfig]) -> list[Cap]:
         found += [
             Cap(backend=backend.name, of=of, used=used, most=most)
             for of, most, used in (
-                ("credits today (UTC)", budget.per_day, usage.today.amount),
-                ("jobs today (UTC)", budget.jobs_per_day, usage.today.jobs),
-                ("credits in all", budget.total, usage.ever.amount),
-                ("jobs in all", budget.jobs, usage.ever.jobs),
+                ("per_day", budget.per_day, usage.today.amount),
+                ("jobs_per_day", budget.jobs_per_day, usage.today.jobs),
+                ("total", budget.total, usage.ever.amount),
+                ("jobs", budget.jobs, usage.ever.jobs),
             )
             if most is not None
         ]
@@ -188,5 +207,5 @@ def _show_caps(limits: Sequence[Cap], *, apart: bool) -> None:
         return
     if apart:
         say("")
-    cells = [(cap.backend, cap.of, *map(number, (cap.used, cap.most, max(cap.most - cap.used, 0)))) for cap in limits]
+    cells = [(cap.backend, _CAPS[cap.of], *map(number, (cap.used, cap.most, max(cap.most - cap.used, 0)))) for cap in limits]
     print_table(("BACKEND", "CAP ON", "USED", "MOST", "LEFT"), cells)

@@ -86,7 +86,18 @@ def test_the_list_can_be_narrowed(cli: Cli, client: Any) -> None:
     """By status, backend and number."""
     cli("jobs", "list", "--status", "unknown", "-b", "studio", "-n", "3")
 
-    assert ("jobs", JobStatus.UNKNOWN, "studio", 3) in client.asked
+    assert ("jobs", JobStatus.UNKNOWN, "studio", 4) in client.asked
+
+
+def test_a_list_that_is_cut_says_so(cli: Cli) -> None:
+    """On stderr; one that is whole says nothing."""
+    cut, whole = cli("jobs", "list", "-n", "2", "--json"), cli("jobs", "list", "-n", "3")
+
+    assert (["lost", "film"], "the newest 2 of more; -n shows more\n") == (
+        [job["id"] for job in json.loads(cut.stdout)["jobs"]],
+        cut.stderr,
+    )
+    assert "" == whole.stderr
 
 
 def test_a_status_that_does_not_exist_is_wrong_usage(cli: Cli) -> None:

@@ -12,7 +12,7 @@ import pytest
 import genbridge
 from genbridge.cli.session import Session, connect
 from genbridge.config import state_dir
-from genbridge.errors import ConfigError
+from genbridge.errors import ConfigError, GenbridgeError
 
 
 def test_the_sandbox_keeps_its_jobs_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,6 +73,13 @@ def test_a_state_folder_is_the_users_alone(monkeypatch: pytest.MonkeyPatch, tmp_
     connect(Session(sandbox=True))
 
     assert 0o700 == stat.S_IMODE((tmp_path / "state").stat().st_mode)
+
+
+def test_the_advice_of_an_error_reaches_the_jobs_of_the_run() -> None:
+    """What the library says knows nothing of the options; said twice, it is said once."""
+    error = Session(sandbox=True).addressed(GenbridgeError("look with `genbridge jobs list`"))
+
+    assert "look with `genbridge --sandbox jobs list`" == str(Session(sandbox=True).addressed(error))
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,7 @@ def test_spending_can_be_narrowed(cli: Cli, client: Any) -> None:
     assert ("spend", datetime(2026, 8, 2, tzinfo=UTC)) in client.asked
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("2026-07-31", (2026, 7, 31)), ("1d", (2026, 8, 3)), ("7d", (2026, 7, 28)), ("0d", (2026, 8, 3))]
-)
+@pytest.mark.parametrize(("text", "expected"), [("2026-07-31", (2026, 7, 31)), ("1d", (2026, 8, 3)), ("7d", (2026, 7, 28))])
 def test_a_time_is_a_date_or_a_number_of_days(text: str, expected: tuple[int, int, int]) -> None:
     """Today is one of them."""
     assert datetime(*expected, tzinfo=UTC) == read_since(text, NOON)
@@ -129,6 +127,19 @@ def test_spending_has_json(cli: Cli, client: Any) -> None:
     assert [] == document["caps"]
 
 
+def test_a_backend_that_nobody_knows_is_a_mistake(cli: Cli, client: Any) -> None:
+    """It is neither configured nor on record; one that is on record only is none."""
+    run = cli("spend", "-b", "studoi")
+
+    assert (3, "") == (run.exit_code, run.stdout)
+    assert "error: no backend 'studoi' is configured or on record; did you mean 'studio'?\n" == run.stderr
+
+
+def test_no_days_are_no_time(cli: Cli) -> None:
+    """Nothing would be shown."""
+    assert 2 == cli("spend", "--since", "0d").exit_code
+
+
 def test_caps_are_shown_with_what_is_left(cli: Cli, client: Any) -> None:
     """Of today and of all."""
     budget = Budget(per_day=20, jobs_per_day=4, total=1_000, jobs=3)
@@ -150,7 +161,7 @@ async def test_a_cap_that_was_lowered_has_nothing_left(client: Any) -> None:
     client.used["studio"] = Usage(today=Used(amount=10.0, jobs=1), ever=Used(amount=10.0, jobs=1))
     backend = BackendConfig(name="studio", provider="acme", budget=Budget(per_day=5))
 
-    assert [Cap(backend="studio", of="credits today (UTC)", used=10, most=5)] == await caps(client, [backend])
+    assert [Cap(backend="studio", of="per_day", used=10, most=5)] == await caps(client, [backend])
 
 
 def test_units_are_never_added_together() -> None:
