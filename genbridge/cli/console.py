@@ -7,6 +7,8 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
@@ -86,6 +88,31 @@ async def _typed(stream: TextIO) -> None:
         await typed.wait()
     finally:
         loop.remove_reader(stream.fileno())
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
+    """Keep a terminal from writing `^C` while the block runs, which would shift lines that are redrawn."""
+    restore = _without_echo()
+    try:
+        yield
+    finally:
+        restore()
+
+
+def _without_echo() -> Callable[[], None]:
+    """Turn the echo of control characters off where there is one, and return what turns it on again."""
+    try:
+        import termios  # noqa: PLC0415 (Windows has none)
+    except ImportError:
+        return lambda: None
+    try:
+        terminal = sys.stderr.fileno()
+        before = termios.tcgetattr(terminal)
+        termios.tcsetattr(terminal, termios.TCSANOW, [*before[:3], before[3] & ~termios.ECHOCTL, *before[4:]])
+    except (OSError, termios.error):
+        return lambda: None
+    return lambda: termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
 def stdout() -> Console:

@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from genbridge.cli.console import clean, is_dynamic, remark, speaks_unicode, stderr
+from genbridge.cli.console import clean, is_dynamic, remark, speaks_unicode, stderr, unechoed
 from genbridge.types import AssetRole, Cost, Job, JobStatus, Request, Snapshot
 
 if TYPE_CHECKING:
@@ -264,5 +264,5 @@ def board(*, quiet: bool = False) -> Iterator[Board]:
         yield PlainBoard(print=_nothing if quiet else remark)
         return
     live = LiveBoard(console)
-    with Live(get_renderable=live.__rich__, console=console, refresh_per_second=_REDRAWS):
+    with unechoed(), Live(get_renderable=live.__rich__, console=console, refresh_per_second=_REDRAWS):
         yield live

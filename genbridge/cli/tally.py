@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from genbridge.cli.console import clean, is_dynamic, remark, stderr
+from genbridge.cli.console import clean, is_dynamic, remark, stderr, unechoed
 from genbridge.cli.money import Total, totals
 from genbridge.cli.progress import Now, clock, utc_now
 from genbridge.types import Cost, JobStatus, Snapshot
@@ -248,5 +248,5 @@ def board(tally: Tally, *, quiet: bool = False) -> Iterator[Board]:
         yield PlainBoard(tally, print=_nothing if quiet else remark)
         return
     live = LiveBoard(tally, console)
-    with Live(get_renderable=live.__rich__, console=console, refresh_per_second=_REDRAWS):
+    with unechoed(), Live(get_renderable=live.__rich__, console=console, refresh_per_second=_REDRAWS):
         yield live

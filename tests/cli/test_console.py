@@ -22,6 +22,7 @@ from genbridge.cli.console import (
     log_to_stderr,
     say,
     speaks_unicode,
+    unechoed,
     write_anything,
 )
 from genbridge.errors import Problem, RequestError
@@ -182,3 +183,29 @@ async def test_a_question_that_is_given_up_leaves_the_loop_alone(
             await asking
         assert not asyncio.get_running_loop().remove_reader(terminal.fileno())
     assert "really? \n" == capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="it needs a terminal")
+def test_a_terminal_does_not_echo_control_characters_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would shift the lines that are redrawn; afterwards it is as it was."""
+    import termios
+
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        before = termios.tcgetattr(theirs)
+        with unechoed():
+            meanwhile = termios.tcgetattr(theirs)
+        after = termios.tcgetattr(theirs)
+    os.close(ours)
+
+    assert (True, False) == tuple(bool(state[3] & termios.ECHOCTL) for state in (before, meanwhile))
+    assert before == after
+
+
+def test_what_is_no_terminal_is_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """There is nothing to turn off."""
+    with unechoed():
+        sys.stderr.write("fine\n")
+
+    assert "fine\n" == capsys.readouterr().err
