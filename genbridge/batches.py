@@ -138,6 +138,7 @@ class Batch:
             save_to=None if directory is None else absolute(directory),
             retry_failed=self._retry_failed,
             alone=True,
+            agreed=entry.quote.amount if entry.quote else None,
             observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
         )
         line = entry.wish, entry.quote.model if entry.quote else None

@@ -6,6 +6,7 @@ It works in a script, in a notebook and inside a running event loop, as the loop
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from datetime import datetime
@@ -30,6 +31,7 @@ class _Loop:
     """An event loop in a thread of its own."""
 
     def __init__(self) -> None:
+        self._pid = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="genbridge", daemon=True)
         self._thread.start()
@@ -41,6 +43,9 @@ class _Loop:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end; an interrupt cancels it."""
+        if self._pid != os.getpid():
+            work.close()
+            raise JournalError("the client was opened by another process; open one in each")
         if self._loop.is_closed():
             work.close()
             raise JournalError("the client is closed; open another to go on with its jobs")
@@ -179,9 +184,9 @@ class BlockingClient:
         """Return the handle of a job on record."""
         return self._handle(self._client.handle(job))
 
-    def resume(self, *, wait: bool = True) -> list[BlockingHandle]:
-        """Drive every unfinished job on record."""
-        return [self._handle(handle) for handle in self._loop.run(self._client.resume(wait=wait))]
+    def resume(self, *, wait: bool = True, send: bool = True) -> list[BlockingHandle]:
+        """Drive every unfinished job on record; `send` says whether also those that were never sent."""
+        return [self._handle(handle) for handle in self._loop.run(self._client.resume(wait=wait, send=send))]
 
     def jobs(
         self,

@@ -208,6 +208,7 @@ class Client:
         if standing is not None:
             return await self._again(standing, wish.observe)
         plans = _with_key(await self._plans(request, backend))
+        plans = plans[:1] + [(account, plan) for account, plan in plans[1:] if _is_agreed(plan.quote, wish.agreed)]
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
                 return await self._submit(account, plan, wish.of_try(tries), patience=0.0)
@@ -292,16 +293,17 @@ class Client:
             raise JournalError(f"no job {job!r} is on record, or more than one begins so; `genbridge jobs list` shows them")
         return Handle(self._driver, found)
 
-    async def resume(self, *, wait: bool = True) -> list[Handle]:
+    async def resume(self, *, wait: bool = True, send: bool = True) -> list[Handle]:
         """Drive every unfinished job on record that no other process drives.
 
-        Those whose files were wanted somewhere (`save_to`) and are not there yet are among them, also when they have ended. With
-        `wait`, return when each has ended or cannot be settled now, and its files are saved as far as they can be. Raises
+        Those whose files were wanted somewhere (`save_to`) and are not there yet are among them, also when they have ended. Those
+        that were never sent are sent, unless `send` is false, which leaves them as they are. With `wait`, return when each has
+        ended or cannot be settled now, and its files are saved as far as they can be. Raises
         `ConfigError` when a job's backend is not configured any more, after the others were resumed.
         """
         missing: list[str] = []
         jobs = [*await self._record.unfinished(), *await self._record.unsaved()]
-        handles = [Handle(self._driver, job) for job in jobs]
+        handles = [Handle(self._driver, job) for job in jobs if send or job.status is not JobStatus.PENDING]
         for handle in handles:
             try:
                 await handle._attach()  # noqa: SLF001 (the two are one module's)
@@ -346,6 +348,7 @@ class Client:
         from genbridge.batches import prepare  # noqa: PLC0415 (loaded when it is used)
 
         _check_cap(max_cost)
+        _check_cap(max_total, "max_total")
         return await prepare(
             self,
             list(requests),
@@ -432,9 +435,16 @@ class Client:
             if fresh is None:
                 raise
             paths = await self._fetch(fresh, directory, progress)
+            await self._keep(fresh)
         with suppress(JournalError):
             await self._record.saved(result.job_id)
         return paths
+
+    async def _keep(self, result: Result) -> None:
+        """Record the links of a result that its files were had from."""
+        with suppress(JournalError):
+            if job := await self._record.get(result.job_id):
+                await self._record.refresh(attrs.evolve(job, result=result))
 
     async def _fetch(self, result: Result, directory: Path | str, progress: Callable[[Progress], None] | None) -> list[Path]:
         from genbridge import downloads  # noqa: PLC0415 (loaded when it is used)
@@ -463,10 +473,7 @@ class Client:
             return None
         if job is None or snapshot is None or not snapshot.assets or snapshot.assets == result.assets:
             return None
-        fresh = attrs.evolve(result, assets=snapshot.assets)
-        with suppress(JournalError):
-            await self._record.refresh(attrs.evolve(job, result=fresh))
-        return fresh
+        return attrs.evolve(result, assets=snapshot.assets)
 
     # Backends.
 
@@ -523,7 +530,8 @@ class Wish:
     """What the caller of a submit wants of the job, beside the request.
 
     With `alone`, no other such POST to a backend that cannot be asked what became of one is under way at the same time, so that
-    whatever ends this process leaves one in doubt there at the most.
+    whatever ends this process leaves one in doubt there at the most. `agreed` are the most credits that another backend of a route
+    may ask, where somebody was told what the first one asks.
     """
 
     max_cost: float | None = None
@@ -531,6 +539,7 @@ class Wish:
     save_to: Path | None = None
     retry_failed: bool = False
     alone: bool = False
+    agreed: float | None = None
     observe: Listener | None = None
 
     def of_try(self, number: int) -> Wish:
@@ -543,9 +552,9 @@ def absolute(path: Path | str) -> Path:
     return Path(path).absolute()
 
 
-def _check_cap(max_cost: object) -> None:
-    if max_cost is not None and (problem := Range(0, math.inf, step=None).problem(max_cost)):
-        raise RequestError("the request is not valid; nothing was sent", problems=[Problem("max_cost", problem)])
+def _check_cap(cap: object, name: str = "max_cost") -> None:
+    if cap is not None and (problem := Range(0, math.inf, step=None).problem(cap)):
+        raise RequestError("the request is not valid; nothing was sent", problems=[Problem(name, problem)])
 
 
 def _with_key(plans: list[tuple[Account, Plan]]) -> list[tuple[Account, Plan]]:
@@ -575,6 +584,10 @@ def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
     """Return the caps of a backend, with the caller's own for one job."""
     per_job = [cap for cap in (config.budget.per_job, max_cost) if cap is not None]
     return attrs.evolve(config.budget, per_job=min(per_job, default=None))
+
+
+def _is_agreed(quote: Quote, agreed: float | None) -> bool:
+    return agreed is None or (quote.amount is not None and quote.amount <= agreed)
 
 
 def _check_same(job: Job, request: Request) -> None:

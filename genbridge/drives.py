@@ -45,6 +45,8 @@ class Drive:
     error: GenbridgeError | None = None
     started: float = 0.0
     posted: float = 0.0
+    intended: float = 0.0
+    """When the record of the intent to submit was begun, by the machine's clock."""
     recorded: float = 0.0
     turn: int = -1
     """Its valid place in the heap; older places are skipped."""

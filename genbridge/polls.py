@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 WATCH = 1.0
 """Seconds between two looks at a job that another process drives."""
+_LONGEST_QUIET = 900.0
+"""The most seconds until the next poll, whatever the service asks for."""
 _PROGRESS = 30.0
 """Seconds between two records of a job's progress."""
 
@@ -38,6 +40,7 @@ class Polls:
     async def ask(self, drive: Drive) -> None:
         """Poll a job whose time has come."""
         if (quiet := self._quiet.get(drive.job.backend, 0.0) - self._clock.monotonic()) > 0:
+            drive.publish(attrs.evolve(drive.snapshot, note=f"left alone for {quiet:.0f} s, as the service asked"))
             self._agenda.put(drive, quiet + self._clock.chance() * drive.account.poll_policy.interval)
             return
         try:
@@ -53,9 +56,10 @@ class Polls:
         drive.misses += 1
         drive.hint = error.retry_after if isinstance(error, ServiceError) else None
         if isinstance(error, RateLimitError) and error.retry_after:
-            self._keep_quiet(drive.job.backend, error.retry_after)
+            seconds = min(error.retry_after, _LONGEST_QUIET)
+            self._keep_quiet(drive.job.backend, seconds)
             with suppress(JournalError):
-                await self._journal.pause(drive.job.backend, error.retry_after, Paused.POLLS)
+                await self._journal.pause(drive.job.backend, seconds, Paused.POLLS)
         level = logging.WARNING if drive.misses in {1, 5} or drive.misses % 50 == 0 else logging.DEBUG
         _log.log(level, "job %s could not be polled (%d in a row): %s", drive.job.id, drive.misses, error)
         now = self._clock.monotonic()
@@ -115,7 +119,7 @@ class Polls:
         delay = drive.account.poll_policy.delay(
             elapsed=self._clock.monotonic() - drive.started,
             expected=self.expected(drive),
-            hint=drive.hint,
+            hint=None if drive.hint is None else min(drive.hint, _LONGEST_QUIET),
             misses=drive.misses,
             chance=self._clock.chance(),
         )

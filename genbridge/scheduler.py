@@ -297,7 +297,7 @@ class Scheduler:
 
     async def _settle(self, lease: Lease, job: Job) -> None:
         """Record what a person says of a job in doubt, and let whoever still looks into it go."""
-        if not await self._journal.update(lease, job):
+        if not await self._journal.settle(lease, job):
             raise _busy(job)
         if drive := self._drives.pop(job.id, None):
             drive.end(

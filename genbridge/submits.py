@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from itertools import count
 
 import attrs
 
 from genbridge.drives import LIVE, Drive, nothing, snapshot_of
-from genbridge.errors import BackendError, GenbridgeError, NotFoundError, RateLimitError
+from genbridge.errors import BackendError, GenbridgeError, NotFoundError, RateLimitError, TransportError
 from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
 from genbridge.limits import Wait
 from genbridge.polls import Polls
@@ -26,6 +27,12 @@ _log = logging.getLogger(__name__)
 
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 """Waits, in seconds, before a submit that was certainly not sent is tried again."""
+_INTENT_LASTS = 8.0
+"""Seconds after the record of an intent within which its POST is begun, or not at all.
+
+With the 16 that the transport may take for the connection it leaves before anybody else may take the job over, 25 s after the
+intent at the earliest.
+"""
 _RATE_PAUSE = 5.0
 _LEAST_PAUSE = 1.0
 """Seconds for which a service that says "too many" is left alone, also when it asks for less."""
@@ -77,6 +84,7 @@ class Submits:
             if attempt is None:
                 return
             try:
+                _check_fresh(drive)
                 snapshot = await account.submit(job, request)
             except GenbridgeError as error:
                 if isinstance(error, BackendError) and error.verdict is Verdict.UNKNOWN:
@@ -121,6 +129,7 @@ class Submits:
     async def _begin_submit(self, drive: Drive, lease: Lease) -> Attempt | Wait | None:
         """Record the intent; from here on closing waits until what came of it is on record."""
         drive.answered.clear()
+        drive.intended = time.monotonic()
         answer: Attempt | Wait | None = None
         try:
             answer = await self._journal.begin_submit(lease, drive.account.rules(drive.job), drive.budget)
@@ -217,6 +226,16 @@ class Submits:
         failure = Failure(message="the service has no such job: the submit never arrived; it can be submitted again", code=NOT_SENT)
         snapshot = Snapshot(status=JobStatus.FAILED, failure=failure, cost=nothing(drive.job, "it was never accepted"))
         await self._polls.finish(drive, snapshot)
+
+
+def _check_fresh(drive: Drive) -> None:
+    """Raise `TransportError` when so much time has passed since the intent that another process may have taken the job over.
+
+    It may have found by then that the service has no such job. As with the signs of life, it is the machine's time that counts.
+    """
+    if time.monotonic() - drive.intended > _INTENT_LASTS:
+        where = f"job {drive.job.id} on backend {drive.job.backend!r}"
+        raise TransportError(f"{where} was not sent: this process was stopped before it could be", verdict=Verdict.NOT_SENT)
 
 
 def _pause(error: GenbridgeError, tries: int) -> float | None:

@@ -31,6 +31,8 @@ from genbridge.wire import Call, Reply
 _log = logging.getLogger(__name__)
 
 _CONNECT = 15.0
+_CONNECTED_WITHIN = _CONNECT + 1.0
+"""Seconds after which a paid request does not leave any more, as somebody else may have found that it never did."""
 _TIMEOUT = 30.0
 _MOST_BYTES = 32 * 1024**2
 _REPEATS_BY_NATURE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -104,8 +106,8 @@ class Transport:
 
         The key is in this frame and below alone, which are no part of any traceback.
         """
-        trace = _Trace(has_body=body is not None)
         repeats = call.method in _REPEATS_BY_NATURE
+        trace = _Trace(has_body=body is not None, paid=not repeats)
         seconds = call.timeout or (self._timeout if repeats else self._submit_timeout)
         try:
             async with self._session(fresh=not repeats).request(
@@ -146,6 +148,8 @@ class _Trace:
     """How far one call got."""
 
     has_body: bool
+    paid: bool
+    begun: float = attrs.field(factory=time.monotonic)
     started: bool = False
     sent: bool = False
 
@@ -153,6 +157,11 @@ class _Trace:
 def _tracing() -> aiohttp.TraceConfig:
     async def started(_: Any, context: SimpleNamespace, __: Any) -> None:
         context.trace_request_ctx.started = True
+
+    async def connected(_: Any, context: SimpleNamespace, __: Any) -> None:
+        trace = context.trace_request_ctx
+        if trace.paid and time.monotonic() - trace.begun > _CONNECTED_WITHIN:
+            raise _StoppedError
 
     async def sent(_: Any, context: SimpleNamespace, __: Any) -> None:
         trace = context.trace_request_ctx
@@ -163,6 +172,7 @@ def _tracing() -> aiohttp.TraceConfig:
 
     config = aiohttp.TraceConfig()
     config.on_request_start.append(started)
+    config.on_connection_create_end.append(connected)
     config.on_request_headers_sent.append(sent)
     return config
 
@@ -230,6 +240,8 @@ def _why_unsent(error: Exception, host: str) -> str:
             return f"no connection to {host} ({reason}); check the base_url and the network"
         case TimeoutError():
             return f"no connection to {host} in time; check the network"
+        case _StoppedError():
+            return f"this process was stopped before it could send the request to {host}"
         case _:
             return f"no connection to {host} ({type(error).__name__}); check the base_url"
 
@@ -250,6 +262,10 @@ def _in_words(error: Exception, host: str, seconds: float) -> str:
             return f"the answer of {host} is longer than {_MOST_BYTES // 1024**2} MB"
         case _:
             return f"the call to {host} failed ({type(error).__name__})"
+
+
+class _StoppedError(aiohttp.ClientConnectionError):
+    """So much time has passed since a call was begun that it must not leave any more."""
 
 
 class _TooLongError(Exception):

@@ -11,7 +11,22 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studio import KEY, LOST, REQUEST, KeyedStudio, Service, Studio, a_config, a_service, accepted, done, opened, running, said
+from studio import (
+    KEY,
+    LOST,
+    REQUEST,
+    InlineJournal,
+    KeyedStudio,
+    Service,
+    Studio,
+    a_config,
+    a_service,
+    accepted,
+    done,
+    opened,
+    running,
+    said,
+)
 
 import genbridge
 from genbridge import (
@@ -25,11 +40,13 @@ from genbridge import (
     Config,
     Handle,
     ImageRequest,
+    InsufficientCreditsError,
     JobFailedError,
     JobStatus,
     Quote,
     Reply,
     RequestError,
+    Route,
     Secret,
     Snapshot,
     SubmitUnknownError,
@@ -240,6 +257,33 @@ async def test_a_total_with_an_unknown_price_is_unknown() -> None:
         assert ((None, "2 jobs, 1 without a price"),) == tuple((total.amount, total.basis) for total in batch.totals)
         with pytest.raises(BudgetError, match="it would cost unknown cost"):
             await client.batch([ImageRequest("a hat"), REQUEST], max_total=1000)
+
+
+async def test_no_backend_of_a_route_is_asked_that_is_dearer_than_what_was_agreed_to() -> None:
+    """What somebody saw was the price of the first."""
+    service = a_service(submits=[said(402)])
+    config = Config(
+        backends={
+            "cheap": BackendConfig(name="cheap", provider="studio", api_key=Secret(KEY)),
+            "dear": BackendConfig(name="dear", provider="dear", api_key=Secret(KEY)),
+        },
+        routes={"both": Route(name="both", backends=("cheap", "dear"))},
+    )
+    providers = {"studio": Studio(), "dear": Studio("dear", price=11.0)}
+    client = Client(config, journal=InlineJournal(None), providers=providers, clock=service.clock, transport=service)  # type: ignore[arg-type]
+    async with client:
+        (outcome,) = await service.clock.run(client.generate_many([REQUEST], backend="both"))
+        assert isinstance(outcome.error, InsufficientCreditsError)
+        with pytest.raises(InsufficientCreditsError):
+            await service.clock.run(client.submit(REQUEST, backend="both"))
+    assert 3 == len(service.posts)
+
+
+@pytest.mark.parametrize("most", [float("nan"), -1, "6", True])
+async def test_the_most_for_a_batch_is_a_number(client: Client, most: Any) -> None:
+    """Nothing that no sum exceeds."""
+    with pytest.raises(RequestError, match="max_total"):
+        await client.batch([REQUEST], max_total=most)
 
 
 async def test_credits_of_two_services_are_never_added_together() -> None:

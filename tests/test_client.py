@@ -106,6 +106,20 @@ async def test_a_job_that_was_never_sent_is_sent_by_resume(tmp_path: Path) -> No
     assert 2 == len(service.posts)
 
 
+async def test_a_job_that_was_never_sent_may_be_left_so(tmp_path: Path) -> None:
+    """The others are resumed all the same."""
+    service = a_service(submits=[accepted(), said(429, retry_after="60")], polls=[running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        sent = await client.submit(REQUEST)
+        waiting = asyncio.create_task(client.submit(REQUEST))
+        await refused_once(service, client)
+    waiting.cancel()
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        assert [sent.id] == [handle.id for handle in await service.clock.run(client.resume(send=False))]
+        assert 1 == len(await client.unsent())
+    assert 2 == len(service.posts)
+
+
 async def test_a_job_whose_process_died_in_its_post_is_unknown(tmp_path: Path) -> None:
     """The intent was recorded, so nobody sends it again."""
     service = a_service()

@@ -735,3 +735,42 @@ async def test_a_journal_that_others_could_read_is_closed_to_them(tmp_path: Path
     assert [0o600] * 3 == [stat.S_IMODE(file.stat().st_mode) for file in files]
     await second.aclose()
     await first.aclose()
+
+
+async def test_a_late_answer_goes_before_what_a_person_found(journal: SqliteJournal) -> None:
+    """They took another job for it."""
+    lease, attempt = await begun(journal, a_job())
+    assert await journal.settle(lease, a_job(status=JobStatus.QUEUED, provider_id="another", submitted_at=NOON))
+    own = a_job(status=JobStatus.QUEUED, provider_id="p1", submitted_at=NOON)
+    assert await journal.submitted(attempt, own)
+    assert own == await journal.get("job-1")
+    assert not await journal.settle(attrs.evolve(lease, epoch=7), own)
+
+
+async def test_a_job_that_nobody_follows_holds_its_place_for_half_an_hour(
+    journal: SqliteJournal, tmp_path: Path, clock: WallClock
+) -> None:
+    """One that somebody follows holds it for as long as it runs."""
+    rules = [Rule(limits=Limits(concurrent=1))]
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    _, attempt = await begun(journal, a_job(1))
+    await journal.submitted(attempt, a_job(1, status=JobStatus.RUNNING, provider_id="p1", submitted_at=NOON))
+    second = await other.add(a_job(2), Budget())
+    assert second is not None
+    clock.seconds += 1801
+    assert isinstance(await other.begin_submit(second, rules), Wait)
+    await journal.aclose()
+    clock.seconds -= 10
+    assert isinstance(await other.begin_submit(second, rules), Wait)
+    clock.seconds += 10
+    assert isinstance(await other.begin_submit(second, rules), Attempt)
+    await other.aclose()
+
+
+async def test_a_journal_is_used_by_the_process_that_opened_it(journal: SqliteJournal) -> None:
+    """Another, forked off, would wait for a thread that it does not have."""
+    journal._store._pid += 1
+    with pytest.raises(JournalError, match="was opened by another process; open one in each"):
+        await journal.get("job-1")
+    journal._store._pid -= 1

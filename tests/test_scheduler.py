@@ -978,6 +978,44 @@ async def test_a_service_that_asks_for_no_pause_is_not_asked_without_one(retry_a
     assert 2 <= len(service.posts) <= 11
 
 
+async def test_a_pause_of_years_ends_after_a_quarter_of_an_hour() -> None:
+    """It is said meanwhile, and the job comes to its end."""
+    service = a_service(polls=[said(429, retry_after="315360000"), said(429, retry_after="315360000"), done()])
+    async with opened(service) as client:
+        handle = await client.submit(REQUEST)
+        notes: list[str] = []
+
+        async def listen() -> None:
+            notes.extend([snapshot.note async for snapshot in handle.events() if snapshot.note])
+
+        listening = asyncio.create_task(listen())
+        await service.clock.run(handle.result(timeout=4000))
+        await listening
+    assert any("it said 429" in note for note in notes)
+    assert service.clock.elapsed <= 2 * 900 + 60
+
+
+async def test_a_process_that_was_stopped_before_its_post_does_not_send_it() -> None:
+    """Somebody else may have found that it never arrived; it is sent again, by whoever still has the job."""
+    service = a_service()
+
+    class Stopped(InlineJournal):
+        stops = 1
+
+        async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Any:
+            answer = await super().begin_submit(lease, rules, budget)
+            if self.stops:
+                self.stops -= 1
+                (drive,) = client._driver._drives.values()
+                drive.intended -= 9.0
+            return answer
+
+    async with opened(service, journal=Stopped(None)) as client:
+        await service.clock.run(client.generate(REQUEST))
+        assert service.times[0] > 0
+    assert 1 == len(service.posts)
+
+
 async def test_a_storm_of_refusals_on_one_backend_slows_only_it() -> None:
     """Another is submitted to meanwhile."""
     service = a_service(submits=[said(429, retry_after="60"), accepted()])

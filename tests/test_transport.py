@@ -483,6 +483,17 @@ async def test_a_date_to_retry_after_is_relative_to_the_answers_own(transport: T
     assert expected == reply.retry_after
 
 
+async def test_a_paid_call_that_was_held_up_does_not_leave_any_more(monkeypatch: pytest.MonkeyPatch, transport: Transport) -> None:
+    """As when its process was stopped while it connected: others may have found that it never arrived. Another call may leave."""
+    monkeypatch.setattr(module, "_CONNECTED_WITHIN", -1.0)
+    async with Peer(says(OK)).serving() as peer:
+        error = await failed(transport, a_post(timeout=5), peer.url)
+        assert 200 == (await transport.send(Call.get("/x"), origin_of(peer.url))).status
+    assert Verdict.NOT_SENT is error.verdict
+    assert "this process was stopped before it could send the request" in error.message
+    assert 1 == len(peer.requests)
+
+
 # Connections.
 
 

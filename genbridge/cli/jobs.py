@@ -313,9 +313,9 @@ async def _with_sending(client: Client) -> list[Handle]:
 
 
 async def _without_sending(session: Session, client: Client) -> list[Handle]:
-    handles = await _under_way(session, client)
-    done = [job async for job in client.jobs(status=JobStatus.SUCCEEDED) if job.save_to is not None]
-    return [*handles, *map(client.handle, reversed(done))]
+    if unsent := await client.unsent():
+        remark(_left_out(session, len(unsent)))
+    return await client.resume(wait=False, send=False)
 
 
 def _collected(outcomes: Sequence[Outcome]) -> str:

@@ -110,6 +110,12 @@ class Journal(Protocol):
     async def saved(self, job_id: str) -> None:
         """Record that a job's files are where they were wanted."""
 
+    async def settle(self, lease: Lease, job: Job) -> bool:
+        """Record what a person says of a job in doubt, which a late answer with the right attempt still puts right.
+
+        Returns `False` when the lease is lost.
+        """
+
     async def get(self, job_id: str) -> Job | None:
         """Return a job's record."""
 

@@ -29,6 +29,7 @@ create table drivers (owner text primary key, beat real not null) strict;
 _SECOND = """
 alter table jobs add column save_to text;
 alter table jobs add column doubted real;
+alter table jobs add column by_hand integer not null default 0;
 update jobs set doubted = created where status = 'unknown';
 create index jobs_unsaved on jobs (created, id) where save_to is not null and status = 'succeeded';
 create index jobs_provider_id on jobs (backend, provider_id) where provider_id is not null;

@@ -28,8 +28,12 @@ _RUNNING = (
     "select count(*) from jobs where backend = ? and finished is null "
     "and (status in ('submitting', 'queued', 'running') or (status = 'unknown' and doubted > ?))"
 )
+_FORSAKEN = (
+    "select count(*) from jobs where backend = ? and finished is null "
+    "and status in ('submitting', 'queued', 'running') and coalesce(submitted, created) <= ? and forsaken(owner)"
+)
 _DOUBT_LASTS = 1800.0
-"""Seconds for which a job that may have been accepted counts as one that the service works on."""
+"""Seconds for which a job that may have been accepted, or that nobody follows, counts as one that the service works on."""
 _ANSWER_LASTS = 120.0
 """Seconds after which a submit that was never answered is taken to have reached the service."""
 _DAY = 86400.0
@@ -87,6 +91,7 @@ class SqliteJournal:
         await self._store.aclose()
 
     def _prepare(self, db: sqlite3.Connection) -> None:
+        db.create_function("forsaken", 1, lambda owner: owner != self._drivers.name and self._drivers.free(db, owner))
         db.create_function("free", 1, lambda owner: self._drivers.free(db, owner))
         db.execute("begin exclusive")
         number = version(db)
@@ -201,7 +206,10 @@ class SqliteJournal:
         times = f"select {arrived} as arrived from submits where backend = ?{match} order by arrived"  # noqa: S608 (our own names)
         rows = db.execute(times, (now, _ANSWER_LASTS, backend, *given.values()))
         recent = [at for (at,) in rows if at > now - rule.limits.per]
-        running = db.execute(_RUNNING + match, (backend, now - _DOUBT_LASTS, *given.values())).fetchone()[0]
+        counted = (backend, now - _DOUBT_LASTS, *given.values())
+        running = db.execute(_RUNNING + match, counted).fetchone()[0]
+        if rule.limits.concurrent is not None and running >= rule.limits.concurrent:
+            running -= db.execute(_FORSAKEN + match, counted).fetchone()[0]
         return next_start(recent, running, rule, now)
 
     def _answered(self, db: sqlite3.Connection, job_id: str) -> None:
@@ -231,7 +239,7 @@ class SqliteJournal:
     async def submitted(self, attempt: Attempt, job: Job) -> bool:
         """Record the service's id; `False` when the attempt is no longer the job's."""
         where = (
-            "id = :id and attempt = :attempt and (status in ('submitting', 'unknown') "
+            "id = :id and attempt = :attempt and (status in ('submitting', 'unknown') or by_hand "
             "or (status = 'failed' and json_extract(failure, '$.code') = :not_sent))"
         )
         return await self._write(job, where, {"attempt": attempt.token, "not_sent": NOT_SENT})
@@ -289,6 +297,13 @@ class SqliteJournal:
         await self._store.do(lambda db: db.execute("update jobs set save_to = null where id = ?", (job_id,)))
 
     # Looking at it.
+
+    async def settle(self, lease: Lease, job: Job) -> bool:
+        """Record what a person says of a job in doubt; `False` when the lease is lost."""
+        settled = await self.update(lease, job)
+        if settled:
+            await self._store.do(lambda db: db.execute("update jobs set by_hand = 1 where id = ?", (job.id,)))
+        return settled
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job's record."""

@@ -52,6 +52,7 @@ class Store:
         self._db: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         self._inode = 0
+        self._pid = os.getpid()
 
     @property
     def is_open(self) -> bool:
@@ -88,6 +89,8 @@ class Store:
 
     def ask(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Have something run on the connection."""
+        if self._pid != os.getpid():
+            raise JournalError("the client was opened by another process; open one in each")
         work = _Work(run, Future())
         if self._db is not None:
             with self._lock:

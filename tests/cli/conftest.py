@@ -225,9 +225,12 @@ class FakeClient:
             raise JournalError(f"no job {job!r} is on record; `genbridge jobs list` shows them")
         return self._handle(self.record[job])
 
-    async def resume(self, *, wait: bool = True) -> list[FakeHandle]:
+    async def resume(self, *, wait: bool = True, send: bool = True) -> list[FakeHandle]:
         self.asked.append(("resume", wait))
-        return [self._handle(job) for job in self.record.values() if not job.status.terminal]
+        unsent = () if send else await self.unsent()
+        jobs = [job for job in self.record.values() if not job.status.terminal and job not in unsent]
+        unsaved = [job for job in self.record.values() if job.status is JobStatus.SUCCEEDED and job.save_to is not None]
+        return [self._handle(job) for job in (*jobs, *unsaved)]
 
     async def unsent(self) -> list[Job]:
         return [job for job in self.record.values() if job.status is JobStatus.PENDING]

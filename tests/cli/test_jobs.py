@@ -426,4 +426,3 @@ def test_resuming_can_leave_what_was_never_sent(cli: Cli, client: Any, never_sen
     assert (0, f"{tmp_path}/done.png\n") == (run.exit_code, run.stdout)
     assert "2 jobs were never sent and are left out: " in run.stderr
     assert {"film", "lost", "done"} == {handle.id for handle in client.handles if handle.timeouts}
-    assert ("resume", False) not in client.asked
