@@ -27,8 +27,14 @@ def clean(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print a result on stdout."""
-    print(text, flush=True)
+    """Print a result on stdout; raises `GenbridgeError` when it takes none."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon(sys.stdout)
+        raise GenbridgeError(f"the output cannot be written ({error.strerror}); make room, or send it elsewhere") from None
 
 
 def remark(text: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import signal
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,6 +78,7 @@ class Session:
         return asyncio.run(self._work(work))
 
     async def _work(self, work: Callable[[Client], Awaitable[T]]) -> T:
+        _take_as_interrupts(signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
         async with self.connect(self) as client:
             try:
                 return await work(client)
@@ -110,6 +114,14 @@ class Session:
         if self.journal is not None:
             options += ["--journal", str(self.journal)]
         return shlex.join(["genbridge", *options, *words])
+
+
+def _take_as_interrupts(*signals: signal.Signals) -> None:
+    """Let what ends a program from outside end it as Ctrl-C does, so that an answer under way is still recorded."""
+    for each in signals:
+        # Where there is no loop that hears signals, as on Windows, or in another thread, they do what they always did.
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(each, signal.raise_signal, signal.SIGINT)
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

@@ -77,6 +77,8 @@ def _is_table(path: Path) -> bool:
 
 def _text(path: Path) -> str:
     data = b""
+    if path == STDIN and sys.stdin is None:
+        raise RequestError("there is no input to read the batch from; name a file, or give it on stdin")
     try:
         data = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
         return data.decode("utf-8-sig")

@@ -6,7 +6,9 @@ import asyncio
 import io
 import logging
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -209,3 +211,14 @@ def test_what_is_no_terminal_is_left_alone(capsys: pytest.CaptureFixture[str]) -
         sys.stderr.write("fine\n")
 
     assert "fine\n" == capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device here that is always full")
+def test_an_output_that_takes_nothing_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """On JSON too; the exit code is not that of a success."""
+    command = [sys.executable, "-m", "genbridge", "models", "-b", "imini", "--sandbox", "--json"]
+    with Path("/dev/full").open("w") as full:
+        env = {**os.environ, "GENBRIDGE_STATE_DIR": str(tmp_path)}
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=env)
+    assert (1, True) == (run.returncode, "error: the output cannot be written (No space left on device)" in run.stderr)
+    assert "Traceback" not in run.stderr

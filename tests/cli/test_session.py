@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +101,21 @@ async def test_an_interrupted_submit_says_that_its_answer_is_waited_for(
         await running
 
     assert expected == capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+@pytest.mark.parametrize("sent", ["SIGTERM", "SIGHUP"])
+def test_what_ends_a_program_from_outside_ends_it_as_an_interrupt_does(client: Any, sent: str) -> None:
+    """Closing is not hurried past the answer to a request, and the code is that of an interrupt."""
+    ended: list[str] = []
+
+    async def work(_client: Any) -> None:
+        signal.raise_signal(getattr(signal, sent))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(sent)
+
+    with pytest.raises(KeyboardInterrupt):
+        Session(connect=lambda _session: client).run(work)
+    assert [sent] == ended
