@@ -17,7 +17,7 @@ from genbridge.client import Client, Handle
 from genbridge.errors import JournalError
 
 if TYPE_CHECKING:
-    from genbridge.batches import Batch, Entry, Observer, Outcome, Terms
+    from genbridge.batches import Batch, Entry, Outcome, Terms
     from genbridge.budgets import Usage
     from genbridge.catalogue import Model
     from genbridge.config import Config
@@ -228,7 +228,11 @@ class BlockingBatch:
         return self._batch.totals
 
     def run(
-        self, *, directory: Path | str | None = None, timeout: float | None = None, observe: Observer | None = None
+        self,
+        *,
+        directory: Path | str | None = None,
+        timeout: float | None = None,
+        observe: Callable[[Entry, Snapshot], None] | None = None,
     ) -> list[Outcome]:
         """Send what is not on record, wait for everything, and return what came of each; `observe` is called in another thread."""
         return self._loop.run(self._batch.run(directory=directory, timeout=timeout, observe=observe))

@@ -141,7 +141,7 @@ class Reply:
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
-            kind = self.headers.get("content-type", "no content type")
+            kind = "".join(each for each in self.headers.get("content-type", "no content type") if each.isprintable())
             message = (
                 f"the answer (HTTP {self.status}, {kind}, {len(self.body)} bytes) is not JSON; it may come from a proxy in between"
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import random
 import sqlite3
 import time
@@ -19,6 +18,7 @@ from typing import Any
 import attrs
 import pytest
 from aiohttp import web
+from children import die_with
 from studio import (
     LOST,
     REQUEST,
@@ -544,22 +544,11 @@ async def test_a_job_is_taken_up_in_the_next_life_whatever_the_clock_says_then(j
     assert 1 == len(service.posts)
 
 
-def _die_with_a_job(path: str) -> None:
-    async def work() -> None:
-        clock = FakeClock(started=datetime.now(UTC))
-        journal = InlineJournal(Path(path), now=lambda: clock.now().timestamp(), monotonic=time.monotonic)
-        await journal.open()
-        await journal.add(a_job(clock.now()), Budget())
-
-    asyncio.run(work())
-    os._exit(1)
-
-
 @jumps
 async def test_a_killed_process_s_job_is_free_at_once_whatever_the_clock_says(jump: float, tmp_path: Path) -> None:
     """That it has gone is known from its number, not from the time."""
     path = tmp_path / "jobs.db"
-    process = multiprocessing.get_context("spawn").Process(target=_die_with_a_job, args=(str(path),))
+    process = multiprocessing.get_context("spawn").Process(target=die_with, args=(a_job(datetime.now(UTC)), str(path)))
     process.start()
     process.join()
     clock = FakeClock(started=datetime.now(UTC))

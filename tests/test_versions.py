@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import os
 import shutil
-import signal
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -20,6 +18,7 @@ from typing import Any
 import attrs
 import pytest
 from aiohttp import web
+from children import die_at_each_statement, jobs_in, open_and_count
 from studio import InlineJournal
 
 from genbridge import (
@@ -28,7 +27,6 @@ from genbridge import (
     Client,
     Emulator,
     ImageRequest,
-    Job,
     JobStatus,
     JournalError,
     Reply,
@@ -169,16 +167,6 @@ def known(value: Any, old: Any) -> Any:
     return value
 
 
-async def jobs_in(path: Path) -> list[Job]:
-    """Return what this release reads in a journal, newest first."""
-    journal = SqliteJournal(path)
-    await journal.open()
-    try:
-        return list(await journal.page(limit=1000))
-    finally:
-        await journal.aclose()
-
-
 def rows(path: Path) -> dict[str, int]:
     """Return how many rows each table has."""
     with closing(sqlite3.connect(path)) as db:
@@ -311,16 +299,11 @@ async def test_a_hundred_openings_at_once_bring_an_old_journal_up_to_date_once(j
     assert VERSION == version(journal_file)
 
 
-def _open_and_count(path: str, gate: Any, counts: Any) -> None:
-    gate.wait()
-    counts.put(len(asyncio.run(jobs_in(Path(path)))))
-
-
 def test_processes_that_open_an_old_journal_at_the_same_moment_bring_it_up_to_date_once(journal_file: Path) -> None:
     """None fails, and none misses a job."""
     context = multiprocessing.get_context("spawn")
     gate, counts = context.Barrier(4), context.Queue()
-    processes = [context.Process(target=_open_and_count, args=(str(journal_file), gate, counts)) for _ in range(4)]
+    processes = [context.Process(target=open_and_count, args=(str(journal_file), gate, counts)) for _ in range(4)]
     for process in processes:
         process.start()
     found = [counts.get(timeout=60) for _ in processes]
@@ -331,44 +314,11 @@ def test_processes_that_open_an_old_journal_at_the_same_moment_bring_it_up_to_da
     assert VERSION == version(journal_file)
 
 
-class DyingConnection(sqlite3.Connection):
-    """A connection whose process is killed before the statement of a number."""
-
-    left = 0
-
-    def execute(self, *values: Any, **more: Any) -> sqlite3.Cursor:
-        """Execute a statement, or die."""
-        if DyingConnection.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        DyingConnection.left -= 1
-        return super().execute(*values, **more)
-
-
-def _open_until_it_dies(path: Path, statements: int) -> None:
-    DyingConnection.left = statements
-    connect = sqlite3.connect
-    sqlite3.connect = lambda *values, **more: connect(*values, **more, factory=DyingConnection)  # type: ignore[assignment]
-    asyncio.run(jobs_in(path))
-    os._exit(0)
-
-
-def _die_at_each_statement(source: str, folder: str) -> None:
-    """Leave a journal for each statement at which its opening can be killed, the last opened whole."""
-    for statements in range(200):
-        path = Path(shutil.copy(source, Path(folder) / f"{statements}.db"))
-        child = os.fork()
-        if child == 0:
-            _open_until_it_dies(path, statements)
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
-            return
-    raise AssertionError("it was killed each time")
-
-
 def test_a_process_killed_while_it_brings_an_old_journal_up_to_date_loses_nothing(journal_file: Path, tmp_path: Path) -> None:
     """At each statement in turn: the next to open it finds either the old tables or the new ones, with every row."""
     old, folder = rows(journal_file), tmp_path / "killed"
     folder.mkdir()
-    process = multiprocessing.get_context("spawn").Process(target=_die_at_each_statement, args=(str(journal_file), str(folder)))
+    process = multiprocessing.get_context("spawn").Process(target=die_at_each_statement, args=(str(journal_file), str(folder)))
     process.start()
     process.join()
     assert 0 == process.exitcode
