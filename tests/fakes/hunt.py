@@ -87,7 +87,8 @@ class _Ear(logging.Handler):
         self._trail.note(label, record.getMessage())
         self._trail.note(label, repr(record.__dict__))
         if record.exc_info and record.exc_info[1] is not None:
-            self._trail.error(label, record.exc_info[1])
+            # What asyncio tells of a write that failed may be that of the service at the other end, which has the key.
+            self._trail.error(label, record.exc_info[1], variables=record.name != "asyncio")
 
 
 @attrs.define(eq=False)

@@ -436,6 +436,9 @@ def judge_reference(text: str) -> None:
         reference = read_reference(text)
     except ValueError:
         return
+    rules = {(rule.role, rule.kind) for rule in _model().capabilities.references}
+    if (reference.role, reference.kind) not in rules:
+        return  # it is refused for that, before anybody looks where it leads
     problems = list(reference_problems(attrs.evolve(_FOX, references=(reference,)), _model(), base_url=BASE_URL))
     assert all(problem.message for problem in problems)
     if isinstance(reference.source, str) and not problems:
