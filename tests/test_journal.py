@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +35,7 @@ from genbridge import (
 from genbridge.budgets import Budget, Usage, Used
 from genbridge.journal import Attempt, Lease, Paused, open_journal
 from genbridge.journal.sqlite import SqliteJournal
+from genbridge.journal.store import Store
 from genbridge.limits import Rule, Wait
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -462,6 +465,48 @@ async def test_two_processes_may_make_the_journal_at_once(tmp_path: Path) -> Non
     assert a_job() == await journals[3].get("job-1")
     for journal in journals:
         await journal.aclose()
+
+
+async def test_a_new_file_that_another_process_writes_is_waited_for(tmp_path: Path) -> None:
+    """SQLite gives up at once where two turn the write-ahead log of a new file on together, so that one has to try again."""
+    path = tmp_path / "jobs.db"
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute("begin immediate")
+    pauses: list[float] = []
+
+    def stop_writing(seconds: float) -> None:
+        pauses.append(seconds)
+        writer.close()
+
+    store = Store(path, lambda _: None, sleep=stop_writing)
+    await store.open()
+    assert 1 == len(pauses)
+    assert "wal" == await store.do(lambda db: db.execute("pragma journal_mode").fetchone()[0])
+    await store.aclose()
+
+
+_READ = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+print(*(row[0] for row in db.execute("select id from jobs")))
+db.close()
+"""
+
+
+def _ids_elsewhere(path: Path) -> list[str]:
+    """Return the ids on record as another process reads them, which removes the log as it leaves when it is the last."""
+    return subprocess.run([sys.executable, "-c", _READ, str(path)], capture_output=True, text=True, check=True).stdout.split()
+
+
+async def test_a_second_client_of_a_process_leaves_the_locks_of_the_first(journal: SqliteJournal, tmp_path: Path) -> None:
+    """Without them another process takes itself for the last, removes the log, and what is written afterwards is lost."""
+    path = tmp_path / "state" / "jobs.db"
+    second = open_journal(path)
+    await second.open()
+    assert [] == _ids_elsewhere(path)
+    await journal.add(a_job(), Budget())
+    assert ["job-1"] == _ids_elsewhere(path)
+    await second.aclose()
 
 
 async def test_a_full_disk_is_an_error_of_the_write_alone(journal: SqliteJournal) -> None:

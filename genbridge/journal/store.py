@@ -10,6 +10,7 @@ import asyncio
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -27,6 +28,12 @@ BUSY = 10.0
 """Seconds to wait for another process's transaction."""
 _BATCH = 512
 """How much is done in one transaction at the most, so that whoever was first does not wait for long."""
+_PAUSE = 0.01
+"""Seconds between two tries at what SQLite does not wait for by itself."""
+_PRIMARY = 0xFF
+"""The part of an SQLite error code that says what it is; the rest says more exactly which."""
+_OPENING = threading.Lock()
+"""Held while a file is made and opened: to close one lets go of all locks that this process has on it, SQLite's too."""
 
 
 @attrs.frozen
@@ -40,12 +47,21 @@ class _Work:
 class Store:
     """The file at `path`, or memory when it is `None`. `prepare` is given each new connection before it is used.
 
-    `inline` does without the thread, at once and in the caller's: as memory is never waited for, that is its default there.
+    `inline` does without the thread, at once and in the caller's: as memory is never waited for, that is its default there. `sleep`
+    waits for some seconds.
     """
 
-    def __init__(self, path: Path | None, prepare: Callable[[sqlite3.Connection], None], *, inline: bool | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        prepare: Callable[[sqlite3.Connection], None],
+        *,
+        inline: bool | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.path = path
         self._prepare = prepare
+        self._sleep = sleep
         self._inline = path is None if inline is None else inline
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -167,18 +183,32 @@ class Store:
             raise self._error("opened", error) from error
 
     def _connect(self) -> sqlite3.Connection:
-        if self.path is not None:
-            self._inode = _make_private(self.path)
-        db = sqlite3.connect(self.path or ":memory:", isolation_level=None, timeout=BUSY, check_same_thread=False)
+        with _OPENING:
+            if self.path is not None:
+                self._inode = _make_private(self.path.resolve())
+            db = sqlite3.connect(self.path or ":memory:", isolation_level=None, timeout=BUSY, check_same_thread=False)
         db.row_factory = sqlite3.Row
         try:
-            db.execute("pragma journal_mode = wal")
+            self._write_ahead(db)
             db.execute("pragma synchronous = full")
             self._prepare(db)
         except BaseException:
             db.close()
             raise
         return db
+
+    def _write_ahead(self, db: sqlite3.Connection) -> None:
+        """Turn the write-ahead log on, which SQLite does not wait for where another process is at it too."""
+        deadline = time.monotonic() + BUSY
+        while True:
+            try:
+                db.execute("pragma journal_mode = wal")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+                self._sleep(_PAUSE)
+            else:
+                return
 
     def _error(self, what: str, error: Exception) -> JournalError:
         where = "in memory" if self.path is None else repr(str(self.path))
@@ -199,14 +229,12 @@ def _deliver(future: Future[Any], value: Any, failure: BaseException | None) -> 
 def _make_private(path: Path) -> int:
     """Create the file, and the folders that are missing, for this user only; return its inode.
 
-    One that is there is closed to others. SQLite gives new side files the same mode.
+    One that is there is closed to others, and not opened here. SQLite gives new side files the same mode.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        status = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    status = path.stat()
     if status.st_uid == os.geteuid() and status.st_mode & 0o077:
         for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
             with suppress(FileNotFoundError):
