@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
@@ -507,6 +508,48 @@ async def test_a_second_client_of_a_process_leaves_the_locks_of_the_first(journa
     await journal.add(a_job(), Budget())
     assert ["job-1"] == _ids_elsewhere(path)
     await second.aclose()
+
+
+async def test_whoever_asks_while_it_is_being_closed_is_told(journal: SqliteJournal) -> None:
+    """Nobody waits for an answer that nobody gives any more."""
+    closing = asyncio.create_task(journal._store.aclose())
+    await asyncio.sleep(0)
+    with pytest.raises(JournalError, match="not open"):
+        await journal.get("job-1")
+    with pytest.raises(JournalError, match="not open"):
+        journal.peek("job-1")
+    await closing
+
+
+async def test_a_journal_stays_where_it_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when its path was relative and the program goes to another folder."""
+    monkeypatch.chdir(tmp_path)
+    journal = open_journal(Path("jobs.db"))
+    await journal.open()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    await begun(journal, a_job())  # type: ignore[arg-type]
+    await journal.aclose()
+
+
+_FORK = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from genbridge.journal import open_journal, store
+with store._OPENING:
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        asyncio.run(open_journal(Path(sys.argv[1])).open())
+        os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the process is forked")
+def test_a_process_forked_while_a_journal_is_being_opened_can_open_one(tmp_path: Path) -> None:
+    """What was held at that moment is held by nobody there."""
+    assert 0 == subprocess.run([sys.executable, "-c", _FORK, str(tmp_path / "jobs.db")], timeout=60, check=False).returncode
 
 
 async def test_a_full_disk_is_an_error_of_the_write_alone(journal: SqliteJournal) -> None:

@@ -36,6 +36,16 @@ _OPENING = threading.Lock()
 """Held while a file is made and opened: to close one lets go of all locks that this process has on it, SQLite's too."""
 
 
+def _open_anew() -> None:
+    """Give a forked process a lock of its own, as nobody there lets go of one that was held."""
+    global _OPENING  # noqa: PLW0603 (there is one for all files of a process)
+    _OPENING = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open_anew)
+
+
 @attrs.frozen
 class _Work:
     """One thing to do on the connection, and who waits for it."""
@@ -59,7 +69,7 @@ class Store:
         inline: bool | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.path = path
+        self.path = path and path.absolute()
         self._prepare = prepare
         self._sleep = sleep
         self._inline = path is None if inline is None else inline
@@ -91,13 +101,15 @@ class Store:
 
     async def aclose(self) -> None:
         """Close the file, once what was asked is done."""
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-        if self._thread is not None:
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+        with self._lock:
+            db, self._db = self._db, None
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._queue.put(None)
+        if db is not None:
+            db.close()
+        if thread is not None:
+            await asyncio.to_thread(thread.join)
 
     async def do(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run something on the connection, and return what it returns once it is committed."""
@@ -108,13 +120,13 @@ class Store:
         if self._pid != os.getpid():
             raise JournalError("the client was opened by another process; open one in each")
         work = _Work(run, Future())
-        if self._db is not None:
-            with self._lock:
+        with self._lock:
+            if self._db is not None:
                 self._commit(self._db, [work])
-        elif self._thread is not None:
-            self._queue.put(work)
-        else:
-            raise JournalError("the journal is not open; use `async with Client() as client`")
+            elif self._thread is not None:
+                self._queue.put(work)
+            else:
+                raise JournalError("the journal is not open; use `async with Client() as client`")
         return work.future
 
     def check_there(self) -> None:
