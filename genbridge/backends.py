@@ -174,12 +174,13 @@ class Account:
         url: str = await self._perform("upload", self._send_patiently, file=file)
         return url
 
-    async def submit(self, job: Job, request: Request) -> Snapshot:
+    async def submit(self, job: Job, request: Request, *, check: Callable[[], None] = lambda: None) -> Snapshot:
         """Make the paid call for a job; raises `BackendError` with a `verdict`.
 
-        `request` is the job's with its references uploaded.
+        `request` is the job's with its references uploaded. `check` raises `TransportError` when such a call must
+        not leave any more.
         """
-        paid = _PaidCalls(self._send_paid, self._send_patiently, self._clock, self.provider.refusals)
+        paid = _PaidCalls(self._send_paid, self._send_patiently, self._clock, self.provider.refusals, check)
         try:
             request = attrs.evolve(request, model=job.provider_model)
             snapshot = self._read(job, await self._perform("submit", paid.send, request=request, key=job.key))
@@ -296,11 +297,12 @@ class _PaidCalls:
     takes back. `answer` is the last answer to one, and `last` whether nothing was asked after it.
     """
 
-    def __init__(self, send: Send, send_patiently: Send, clock: Clock, refusals: frozenset[int]) -> None:
+    def __init__(self, send: Send, send_patiently: Send, clock: Clock, refusals: frozenset[int], check: Callable[[], None]) -> None:
         self._send = send
         self._send_patiently = send_patiently
         self._clock = clock
         self._refusals = refusals
+        self._check = check
         self._begun: list[Call] = []
         self.left = False
         self.in_doubt = False
@@ -321,6 +323,7 @@ class _PaidCalls:
 
     async def _once(self, call: Call) -> Reply:
         """Make a call that may cost money: it is in doubt until an answer, or the certainty that nothing left, says otherwise."""
+        self._check()
         before = self.left, self.in_doubt
         self.left, self.in_doubt, self.answer = True, True, None
         try:

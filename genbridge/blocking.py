@@ -180,9 +180,9 @@ class BlockingClient:
         """Return what the jobs on record cost, or those created since a time, by day, backend and model."""
         return self._loop.run(self._client.spend(since=since))
 
-    def handle(self, job: Job | str) -> BlockingHandle:
-        """Return the handle of a job on record."""
-        return self._handle(self._client.handle(job))
+    def handle(self, job: Job | str, *, send: bool = True) -> BlockingHandle:
+        """Return the handle of a job on record; `send` says whether to wait for one that was never sent sends it."""
+        return self._handle(self._client.handle(job, send=send))
 
     def resume(self, *, wait: bool = True, send: bool = True) -> list[BlockingHandle]:
         """Drive every unfinished job on record; `send` says whether also those that were never sent."""

@@ -283,15 +283,16 @@ class Client:
         handle = await self.submit(request, backend=backend, max_cost=max_cost)
         return await handle.result(timeout=timeout)
 
-    def handle(self, job: Job | str) -> Handle:
+    def handle(self, job: Job | str, *, send: bool = True) -> Handle:
         """Return the handle of a job on record: the record itself, its id, or a beginning of the id that no other has.
 
-        Raises `JournalError` where there is none of that id.
+        To wait for a job that was never sent sends it, unless `send` is false, which leaves it as it is. Raises `JournalError`
+        where there is none of that id.
         """
         found = self._record.peek(job) if isinstance(job, str) else job
         if found is None:
             raise JournalError(f"no job {job!r} is on record, or more than one begins so; `genbridge jobs list` shows them")
-        return Handle(self._driver, found)
+        return Handle(self._driver, found, send=send)
 
     async def resume(self, *, wait: bool = True, send: bool = True) -> list[Handle]:
         """Drive every unfinished job on record that no other process drives.
@@ -303,7 +304,7 @@ class Client:
         """
         missing: list[str] = []
         jobs = [*await self._record.unfinished(), *await self._record.unsaved()]
-        handles = [Handle(self._driver, job) for job in jobs if send or job.status is not JobStatus.PENDING]
+        handles = [Handle(self._driver, job, send=send) for job in jobs if send or job.status is not JobStatus.PENDING]
         for handle in handles:
             try:
                 await handle._attach()  # noqa: SLF001 (the two are one module's)
@@ -615,10 +616,11 @@ def _opened(value: T | None) -> T:
 class Handle:
     """One job, live: its record, its progress, its result."""
 
-    def __init__(self, scheduler: Scheduler, job: Job, drive: Drive | None = None) -> None:
+    def __init__(self, scheduler: Scheduler, job: Job, drive: Drive | None = None, *, send: bool = True) -> None:
         self._scheduler = scheduler
         self._job = job
         self._drive = drive
+        self._send = send
 
     def __repr__(self) -> str:
         return f"<Handle of job {self.id} on {self.job.backend!r}: {self.job.status}>"
@@ -689,7 +691,7 @@ class Handle:
 
     async def _attach(self, listen: Listener | None = None) -> Drive:
         if self._drive is None:
-            self._drive = await self._scheduler.attach(self._job)
+            self._drive = await self._scheduler.attach(self._job, send=self._send)
         if listen is not None:
             self._drive.follow(listen)
         return self._drive

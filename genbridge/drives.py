@@ -65,6 +65,8 @@ class Drive:
     """The look at the record with which driving a job on record begins."""
     answered: asyncio.Event = attrs.field(factory=_set_event)
     """Set but for the time from the record of an intent to submit to that of what came of it."""
+    send: bool = True
+    """Whether it is sent when it was not yet; else it is only watched."""
     alone: bool = False
     """Whether no other such POST to its backend may be under way beside its own."""
     stop: asyncio.Event = attrs.field(factory=asyncio.Event)

@@ -42,7 +42,9 @@ _log = logging.getLogger(__name__)
 _BEAT = 5.0
 """Seconds between two signs of life."""
 _CLOSING = 95.0
-"""Seconds that closing waits for the answer to a POST under way: as long as the transport does."""
+"""Seconds that closing waits for the answer to a POST under way: as long as the transport does by default."""
+_MARGIN = 5.0
+"""Seconds that closing waits longer than a configured `submit_timeout`."""
 _HURRIED = 5.0
 """The same when the program is interrupted or fails."""
 
@@ -60,7 +62,7 @@ class Scheduler:
         self._polls = Polls(journal, self._writer, self._agenda, clock, self._end)
         self._submits = Submits(journal, self._writer, self._polls, clock, self._end)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = _CLOSING
+        self._hurried = False
         self._closed = False
 
     def start(self) -> None:
@@ -70,7 +72,7 @@ class Scheduler:
 
     def hurry(self) -> None:
         """Wait for the answer to a POST under way for a few seconds only when closing."""
-        self._closing = _HURRIED
+        self._hurried = True
 
     async def aclose(self) -> None:
         """Stop driving, once what was answered to a POST under way is recorded. Jobs go on at their services, and on record."""
@@ -88,10 +90,13 @@ class Scheduler:
             await self._writer.catch_up()
 
     async def _await_answers(self) -> None:
-        deadline = self._clock.monotonic() + self._closing
+        began = self._clock.monotonic()
         while under_way := [drive for drive in self._drives.values() if not drive.answered.is_set()]:
             for drive in under_way:
-                await self._await_answer(drive, deadline)
+                await self._await_answer(drive, began + self._patience(drive))
+
+    def _patience(self, drive: Drive) -> float:
+        return _HURRIED if self._hurried else max(_CLOSING, (drive.account.config.submit_timeout or 0.0) + _MARGIN)
 
     async def _await_answer(self, drive: Drive, deadline: float) -> None:
         """Wait until what came of a POST is on record; when it takes too long, that is recorded."""
@@ -129,15 +134,15 @@ class Scheduler:
             raise drive.error
         return drive
 
-    async def attach(self, job: Job) -> Drive:
-        """Drive a job on record to its end, or watch it while another process does."""
+    async def attach(self, job: Job, *, send: bool = True) -> Drive:
+        """Drive a job on record to its end, or watch it while another process does; `send` says whether also one never sent."""
         self._check_open()
         drive = self._drives.get(job.id)
         if drive is None:
             account = self._account(job.backend, job.provider)
             # Many that were never sent may be on record, and another kill must not leave more than one of them in doubt.
             drive = self._drives[job.id] = Drive(
-                job=job, account=account, budget=account.config.budget, alone=not account.plugin.supports("recover")
+                job=job, account=account, budget=account.config.budget, alone=not account.plugin.supports("recover"), send=send
             )
             drive.taking = self._task(self._take_first(drive))
         if drive.taking is not None:
@@ -217,8 +222,9 @@ class Scheduler:
         if drive.job.status.terminal:
             self._end(drive)
             return
-        drive.lease = await self._journal.acquire(drive.job.id)
+        lease = await self._journal.acquire(drive.job.id)
         drive.job = await self._journal.get(drive.job.id) or drive.job
+        drive.lease = lease
         drive.started = self._clock.monotonic() - self._age(drive.job)
         drive.posted = self._clock.monotonic()
         if drive.job.status.terminal:
@@ -228,10 +234,24 @@ class Scheduler:
         elif drive.job.status in LIVE:
             drive.accepted.set()
             self._agenda.put(drive, self._clock.chance())
+        elif drive.job.status is JobStatus.PENDING and not drive.send:
+            await self._leave(drive, drive.lease)
         elif drive.job.status is JobStatus.PENDING:
             self._spawn(self._guard(drive, self._submits.submit, drive, drive.account.config.patience))
         else:
             self._spawn(self._guard(drive, partial(self._submits.resolve, patient=True), drive))
+
+    async def _leave(self, drive: Drive, lease: Lease) -> None:
+        """Let a job go that waits to be sent, as it is only watched here."""
+        await self._journal.release(lease)
+        self._drives.pop(drive.job.id, None)
+        drive.end(
+            JobError(
+                f"job {drive.job.id} was never sent and is not waited for: `genbridge jobs resume` sends it, "
+                f"`genbridge jobs cancel {drive.job.id}` drops it",
+                job=drive.job,
+            )
+        )
 
     def _age(self, job: Job) -> float:
         since = job.submitted_at or job.created_at

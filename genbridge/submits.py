@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 import attrs
@@ -34,9 +35,9 @@ With the 16 that the transport may take for the connection it leaves before anyb
 intent at the earliest.
 """
 _RATE_PAUSE = 5.0
+"""Seconds before the second try where a service says "too many" and not for how long; each later wait is twice the last."""
 _LEAST_PAUSE = 1.0
 """Seconds for which a service that says "too many" is left alone, also when it asks for less."""
-"""Seconds before the second try where a service says "too many" and not for how long; each later wait is twice the last."""
 _LOOK_UPS = (0.0, 2.0, 8.0, 30.0, 85.0)
 """Waits, in seconds, before each look-up of an ambiguous submit."""
 _QUICK_LOOK_UPS = 3
@@ -84,8 +85,7 @@ class Submits:
             if attempt is None:
                 return
             try:
-                _check_fresh(drive)
-                snapshot = await account.submit(job, request)
+                snapshot = await account.submit(job, request, check=partial(_check_fresh, drive))
             except GenbridgeError as error:
                 if isinstance(error, BackendError) and error.verdict is Verdict.UNKNOWN:
                     await self._doubt(drive, attempt, error)

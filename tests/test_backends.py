@@ -298,6 +298,23 @@ async def test_an_exchange_may_end_with_its_last_call() -> None:
     assert ["GET /quota", "POST /jobs"] == script.sent
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_a_paid_call_that_must_not_leave_any_more_does_not(shape: str) -> None:
+    """As when its process was stopped for a while; what is free was asked, and what had left before is in doubt."""
+    hook, before, _ = SHAPES[shape]
+    account, script, clock = an_account(*[Reply.of({})] * before, ACCEPTED, submit=hook)
+
+    def too_late() -> None:
+        if len(script.calls) == before:
+            raise TransportError("this process was stopped", verdict=Verdict.NOT_SENT)
+
+    with pytest.raises(TransportError) as caught:
+        await clock.run(account.submit(JOB, REQUEST, check=too_late))
+    assert 0 == script.sent.count("POST /jobs")
+    assert (Verdict.UNKNOWN if shape == "after another POST" else Verdict.NOT_SENT) is caught.value.verdict
+
+
+# Submits with a key.
 # Submits with a key.
 
 

@@ -495,9 +495,17 @@ class BrokenJournal(InlineJournal):
         self._may("begin_submit")
         return await super().begin_submit(lease, rules, budget)
 
+    async def unknown(self, lease: Lease, job: Job) -> None:
+        self._may("unknown")
+        await super().unknown(lease, job)
+
     async def acquire(self, job_id: str) -> Lease | None:
         self._may("acquire")
         return await super().acquire(job_id)
+
+    async def get(self, job_id: str) -> Job | None:
+        self._may("get")
+        return await super().get(job_id)
 
     async def beat(self) -> None:
         self._may("beat")
@@ -544,6 +552,45 @@ async def test_a_wait_outlives_a_journal_that_cannot_be_read_for_a_while(tmp_pat
             await service.clock.run(watched.result(timeout=3))
         journal.broken = frozenset()
         assert 1 == len((await service.clock.run(watched.result())).assets)
+
+
+async def test_a_job_is_not_driven_by_what_was_on_record_before_it_was_taken(tmp_path: Path) -> None:
+    """Its submit has been answered since: whoever could take it and not read it asks again, and polls by the service's id."""
+    service = Slow(submits=[accepted()], polls=[running(), done()])
+    journal = BrokenJournal(tmp_path / "jobs.db", now=lambda: service.clock.now().timestamp())
+    async with opened(service, journal=journal) as other:
+        async with opened(service, journal=tmp_path / "jobs.db") as driver:
+            submit = asyncio.create_task(driver.submit(REQUEST))
+            await service.arrived.wait()
+            (job,) = [job async for job in other.jobs()]
+            with pytest.raises(JobTimeoutError):
+                await service.clock.run(other.handle(job).result(timeout=0.5))
+            service.may_answer.set()
+            await submit
+        journal.broken = frozenset({"get"})
+        with pytest.raises(JobTimeoutError):
+            await service.clock.run(other.handle(job).result(timeout=3))
+        journal.broken = frozenset()
+        await service.clock.run(other.handle(job).result())
+    assert {"/jobs/p1"} == {call.url for call in service.calls if call.method == "GET"}
+
+
+async def test_a_job_that_is_only_watched_is_not_sent_when_its_driver_goes(tmp_path: Path) -> None:
+    """It was stopped so that nothing more is paid; the job stays as it was, for whoever sends it."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as other:
+        async with opened(service, journal=tmp_path / "jobs.db") as driver:
+            submit = asyncio.create_task(driver.submit(REQUEST))
+            job = await pending(driver)
+            await refused_once(service, driver)
+            watch = asyncio.create_task(other.handle(job, send=False).result())
+            submit.cancel()
+        with pytest.raises(JobError, match=f"job {job.id} was never sent and is not waited for: `genbridge jobs resume` sends it"):
+            await service.clock.run(watch)
+        assert [job.id] == [each.id for each in await other.unsent()]
+        assert 1 == len(service.posts)
+        await service.clock.run(other.handle(job.id).result())
+    assert 2 == len(service.posts)
 
 
 async def test_a_driver_that_lost_its_job_watches_it(tmp_path: Path) -> None:
@@ -665,6 +712,42 @@ async def test_closing_waits_until_an_answered_submit_is_on_record() -> None:
     async with opened(service, journal=Busy(None)) as client:
         submit = asyncio.create_task(client.submit(REQUEST))
         await recorded.wait()
+    assert "p1" == (await submit).job.provider_id
+
+
+async def test_closing_in_a_hurry_keeps_an_id_that_could_not_be_recorded_yet(tmp_path: Path) -> None:
+    """The file was locked for longer than Ctrl-C waits, and is free by the last write."""
+    service = a_service(polls=[running()])
+    journal = BrokenJournal(tmp_path / "jobs.db", now=lambda: service.clock.now().timestamp())
+    journal.broken = frozenset({"submitted", "unknown"})
+    async with opened(service, journal=journal) as client:
+        submit = asyncio.create_task(client.submit(REQUEST))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert 1 == len(service.posts)
+        client._driver.hurry()
+        closing = asyncio.create_task(client.aclose())
+        await service.clock.run(service.clock.sleep(8))
+        journal.broken = frozenset()
+        await service.clock.run(closing)
+    assert "p1" == (await submit).job.provider_id
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        assert ["p1"] == [job.provider_id async for job in client.jobs()]
+
+
+async def test_closing_waits_as_long_for_an_answer_as_is_configured(tmp_path: Path) -> None:
+    """An answer that takes 150 s is recorded where the backend is given 300."""
+    service = Slow(submits=[accepted()], polls=[running()])
+    config = a_config(submit_timeout=300.0)
+    async with opened(service, config=config, journal=tmp_path / "jobs.db") as client:
+        submit = asyncio.create_task(client.submit(REQUEST))
+        await service.arrived.wait()
+        closing = asyncio.create_task(client.aclose())
+        for _ in range(15):
+            await asyncio.sleep(0)
+            service.clock.advance(10)
+        service.may_answer.set()
+        await closing
     assert "p1" == (await submit).job.provider_id
 
 

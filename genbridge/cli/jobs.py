@@ -161,28 +161,10 @@ def wait(
         return None if no_download else output or job.save_to or Path()
 
     async def work(client: Client) -> Exit:
-        handles = [client.handle(job_id) for job_id in job_ids]
-        return report(session, await _sent_ones(session, client, handles, directory=directory, timeout=timeout))
+        handles = [client.handle(job_id, send=False) for job_id in job_ids]
+        return report(session, await _outcomes(session, client, handles, directory=directory, timeout=timeout))
 
     context.exit(session.run(work))
-
-
-async def _sent_ones(
-    session: Session, client: Client, handles: Sequence[Handle], *, directory: Callable[[Job], Path | None], timeout: float | None
-) -> list[Outcome]:
-    """Follow jobs to their end; to follow one that was never sent would send it, so its outcome is an error."""
-    unsent = {job.id for job in await client.unsent()}
-    sent = [handle for handle in handles if handle.id not in unsent]
-    followed = await _outcomes(session, client, sent, directory=directory, timeout=timeout)
-    found = {outcome.job.id: outcome for outcome in followed if outcome.job is not None}
-    jobs = {handle.id: handle.job for handle in handles}
-    return [found.get(job_id) or _never_sent(session, job) for job_id, job in jobs.items()]
-
-
-def _never_sent(session: Session, job: Job) -> Outcome:
-    send, drop = session.command("jobs", "resume"), session.command("jobs", "cancel", job.id)
-    error = JobError(f"job {job.id} was never sent and is not waited for: `{send}` sends it, `{drop}` drops it", job=job)
-    return Outcome(job=job, request=job.request, backend=job.backend, error=error)
 
 
 async def _outcomes(
@@ -204,10 +186,11 @@ def watch(context: click.Context, session: Session, *, job_ids: Sequence[str], t
     """Watch jobs to their end, or all that are unfinished; sends nothing and saves no files."""
 
     async def work(client: Client) -> Exit:
-        handles = [client.handle(job_id) for job_id in job_ids] if job_ids else await _under_way(session, client)
+        named = [client.handle(job_id, send=False) for job_id in job_ids]
+        handles = named or await _under_way(session, client)
         if not handles:
             remark("no job to watch is on record")
-        return report(session, await _sent_ones(session, client, handles, directory=_nowhere, timeout=timeout))
+        return report(session, await _outcomes(session, client, handles, directory=_nowhere, timeout=timeout))
 
     context.exit(session.run(work))
 
@@ -218,7 +201,7 @@ async def _under_way(session: Session, client: Client) -> list[Handle]:
     if unsent:
         remark(_left_out(session, len(unsent)))
     found = [job async for job in client.jobs(unfinished=True) if job.id not in unsent]
-    return [client.handle(job) for job in reversed(found)]
+    return [client.handle(job, send=False) for job in reversed(found)]
 
 
 def _left_out(session: Session, count: int) -> str:

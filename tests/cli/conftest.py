@@ -19,7 +19,7 @@ from genbridge.cli import app
 from genbridge.cli.session import Session
 from genbridge.config import BackendConfig, Config
 from genbridge.downloads import Progress
-from genbridge.errors import BudgetError, JournalError
+from genbridge.errors import BudgetError, JobError, JournalError
 from genbridge.tries import given_id
 from genbridge.types import (
     Asset,
@@ -102,6 +102,7 @@ class FakeHandle:
 
     job: Job
     client: FakeClient
+    send: bool = True
     expected: float | None = 20.0
     timeouts: list[float | None] = attrs.field(factory=list)
 
@@ -118,6 +119,8 @@ class FakeHandle:
         await asyncio.Event().wait()
 
     async def result(self, timeout: float | None = None) -> Result:
+        if self.job.status is JobStatus.PENDING and not self.send:
+            raise JobError(f"job {self.id} was never sent: `genbridge jobs resume` sends it", job=self.job)
         self.timeouts.append(timeout)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -218,12 +221,12 @@ class FakeClient:
         self.handles.append(handle)
         return handle
 
-    def handle(self, job: Job | str) -> FakeHandle:
-        if isinstance(job, Job):
-            return self._handle(job)
-        if job not in self.record:
+    def handle(self, job: Job | str, *, send: bool = True) -> FakeHandle:
+        if isinstance(job, str) and job not in self.record:
             raise JournalError(f"no job {job!r} is on record; `genbridge jobs list` shows them")
-        return self._handle(self.record[job])
+        handle = self._handle(self.record[job] if isinstance(job, str) else job)
+        handle.send = send
+        return handle
 
     async def resume(self, *, wait: bool = True, send: bool = True) -> list[FakeHandle]:
         self.asked.append(("resume", wait))
