@@ -24,7 +24,7 @@ from genbridge.errors import (
     TransportError,
 )
 from genbridge.journal.records import request_text
-from genbridge.types import Certainty, Job, Quote, Request, Result, Snapshot, Verdict
+from genbridge.types import Certainty, Job, JobStatus, Quote, Request, Result, Snapshot, Verdict
 from genbridge.words import number
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Terms(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One request of a batch: `quote` is what it will cost, or `job` what is on record of it, so that nothing more is sent.
+    """One request of a batch: `quote` is what it will cost, or `job` what is on record of it, so that no other is sent.
 
     `id` is what its job is submitted under. `wish` is the backend or route that was asked for, and `backend` the one that this
     means.
@@ -68,6 +68,13 @@ class Entry:
     backend: str | None
     quote: Quote | None = None
     job: Job | None = None
+
+    @property
+    def price(self) -> Quote | None:
+        """What sending it will cost; `None` when nothing is to be sent. One on record that was never sent is sent at its quote."""
+        if self.job is None:
+            return self.quote
+        return attrs.evolve(self.job.quote, backend=self.job.backend) if self.job.status is JobStatus.PENDING else None
 
 
 @attrs.frozen(kw_only=True)
@@ -93,12 +100,12 @@ class Batch:
         self._turns: dict[object, asyncio.Semaphore] = {}
 
     def __repr__(self) -> str:
-        return f"<Batch of {len(self.entries)}: {sum(entry.job is None for entry in self.entries)} to send>"
+        return f"<Batch of {len(self.entries)}: {sum(entry.price is not None for entry in self.entries)} to send>"
 
     @property
     def totals(self) -> tuple[Quote, ...]:
         """What `run` would pay now, one sum for each backend and unit; its `amount` is `None` when a price is not known."""
-        return _totals(entry.quote for entry in self.entries if entry.quote is not None)
+        return _totals(entry.price for entry in self.entries if entry.price is not None)
 
     async def run(
         self, *, directory: Path | str | None = None, timeout: float | None = None, observe: Observer | None = None
@@ -249,10 +256,11 @@ def _check_total(totals: Sequence[Quote], most: float | None) -> None:
 
 async def _check_budgets(client: Client, entries: Sequence[Entry], max_cost: float | None) -> None:
     """Raise `BudgetError` when a job, or all jobs that would be sent, cost more than a backend's caps allow."""
-    to_send = [(entry, entry.quote, entry.backend) for entry in entries if entry.quote is not None and entry.backend is not None]
-    budgets = {backend: budget_of(client.config.backends[backend], max_cost) for _, _, backend in to_send}
-    _check_each([(entry, quote, budgets[backend]) for entry, quote, backend in to_send])
-    await client.check_caps([quote for _, quote, _ in to_send], max_cost=max_cost)
+    known = client.config.backends
+    to_send = [(entry, price) for entry in entries if (price := entry.price) is not None and price.backend in known]
+    _check_each([(entry, price, budget_of(known[str(price.backend)], max_cost)) for entry, price in to_send])
+    # What is on record counts against the caps already.
+    await client.check_caps([price for entry, price in to_send if entry.job is None], max_cost=max_cost)
 
 
 def _check_each(jobs: Sequence[tuple[Entry, Quote, Budget]]) -> None:

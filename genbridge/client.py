@@ -19,7 +19,7 @@ import attrs
 
 from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
-from genbridge.budgets import Budget, Usage, check_all
+from genbridge.budgets import Budget, Usage, check, check_all
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
@@ -190,8 +190,8 @@ class Client:
 
         `id` is an id of your own for what is to be made: however often it is submitted, also by other processes, it is paid for
         once. The job on record is returned then; only one that certainly started nothing is sent anew, and with `retry_failed` one
-        that the service failed to make. `save_to` is the folder for its files: when this process does not come to saving them,
-        `resume` does. `observe` is told of all that is seen of the job, such as what it waits for.
+        that the service failed to make. One on record that was never sent is sent, at its
+        quote of then. `save_to` is the folder for its files: when this process does not come to saving them, `resume` does. `observe` is told of all that is seen of the job, such as what it waits for.
 
         Raises `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap,
         `BackendError` when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
@@ -206,7 +206,7 @@ class Client:
         _check_cap(wish.max_cost)
         standing, number = (None, 1) if wish.id is None else await self._standing(wish.id, request, retry_failed=wish.retry_failed)
         if standing is not None:
-            return await self._again(standing, wish.observe)
+            return await self._again(standing, wish)
         plans = _with_key(await self._plans(request, backend))
         plans = plans[:1] + [(account, plan) for account, plan in plans[1:] if _is_agreed(plan.quote, wish.agreed)]
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
@@ -238,11 +238,17 @@ class Client:
         goes_on = not never_started(job) and not (retry_failed and _failed(job))
         return (job if goes_on else None), number
 
-    async def _again(self, job: Job, observe: Listener | None) -> Handle:
-        """Return the handle of a job that is asked for once more."""
+    async def _again(self, job: Job, wish: Wish) -> Handle:
+        """Return the handle of a job that is asked for once more; raises `BudgetError` where that would send it for too much."""
+        if job.status is JobStatus.PENDING:
+            self._check_price(job, wish)
         handle = Handle(self._driver, job)
-        await handle._attach(observe)  # noqa: SLF001 (the two are one module's)
+        await handle._attach(wish.observe)  # noqa: SLF001 (the two are one module's)
         return handle
+
+    def _check_price(self, job: Job, wish: Wish) -> None:
+        budget = budget_of(self._account_of(job.backend, job.provider).config, wish.max_cost)
+        check(job.backend, job.quote, Budget(per_job=budget.per_job), Usage())
 
     async def _submit(self, account: Account, plan: Plan, wish: Wish, *, patience: float) -> Handle:
         account.config.require_key()
@@ -272,7 +278,7 @@ class Client:
         if drive is None:
             known = await self._record.get(job.id) or job
             _check_same(known, plan.request)
-            return await self._again(known, wish.observe)
+            return await self._again(known, wish)
         _check_same(drive.job, plan.request)
         return Handle(self._driver, job, drive)
 
@@ -341,7 +347,8 @@ class Client:
 
         Each request has an id that comes from `name` and from the request itself, or from its place in `ids`, so that the same
         batch run again goes on where it was and pays for nothing twice; another name makes everything anew. `backend` is one for
-        all, or one each. `max_cost` is for one job and `max_total` for all that would be sent now.
+        all, or one each. `max_cost` is for one job and `max_total` for all that would be sent now, among
+        them those on record that were never sent.
 
         Raises `RequestError` with every problem of every request, and `BudgetError` when all together would exceed a cap.
         """

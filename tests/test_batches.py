@@ -23,6 +23,7 @@ from studio import (
     a_service,
     accepted,
     done,
+    left_unsent,
     opened,
     running,
     said,
@@ -248,6 +249,34 @@ async def test_a_batch_that_is_too_dear_as_a_whole_sends_nothing(terms: dict[str
             await client.batch(THREE, **terms)
         assert [] == [job async for job in client.jobs()]
     assert [] == service.calls
+
+
+async def test_what_was_recorded_and_never_sent_is_part_of_what_a_batch_costs(tmp_path: Path) -> None:
+    """As running it sends that too: it is in the total, and held to the caller's caps; for those of the account it counts once."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await left_unsent(client.generate_many(THREE[:1]), service, client)
+    async with opened(service, config=a_config(budget=Budget(total=100)), journal=tmp_path / "jobs.db") as client:
+        for terms in ({"max_total": 99}, {"max_cost": 49}):
+            with pytest.raises(BudgetError, match="nothing was sent"):
+                await client.batch(THREE[:2], **terms)
+        batch = await client.batch(THREE[:2], max_total=100)
+        assert ("<Batch of 2: 2 to send>", [100.0]) == (repr(batch), [total.amount for total in batch.totals])
+        assert 1 == len(service.posts)
+        assert [None, None] == [outcome.error for outcome in await service.clock.run(batch.run())]
+    assert 3 == len(service.posts)
+
+
+async def test_what_was_never_sent_to_a_backend_that_is_gone_stops_no_batch(tmp_path: Path) -> None:
+    """Its outcome says which is missing."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    spare = {"spare": attrs.evolve(a_config().backends["main"], name="spare")}
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await left_unsent(client.generate_many(THREE[:1]), service, client)
+    async with opened(service, config=Config(backends=spare), journal=tmp_path / "jobs.db") as client:
+        first, second = await service.clock.run(client.generate_many(THREE[:2]))
+    assert isinstance(first.error, genbridge.ConfigError)
+    assert second.error is None
 
 
 async def test_a_total_with_an_unknown_price_is_unknown() -> None:

@@ -27,6 +27,7 @@ from studio import (
     a_service,
     accepted,
     done,
+    left_unsent,
     opened,
     refused_once,
     running,
@@ -316,6 +317,25 @@ async def test_a_job_dearer_than_it_may_be_is_not_sent() -> None:
             await client.submit(attrs.evolve(REQUEST, duration=4), max_cost=30)
         await client.submit(attrs.evolve(REQUEST, duration=4))
     assert 1 == len(service.posts)
+
+
+async def test_a_job_that_was_never_sent_is_held_to_what_it_may_cost_too(tmp_path: Path) -> None:
+    """It is sent by the call that names its id, so that call's cap and the configuration's of now hold; it stays on record."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await left_unsent(client.submit(REQUEST, id="wish"), service, client)
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        with pytest.raises(BudgetError, match="it would cost 50 credits, the most for one job is 49; nothing was sent"):
+            await client.submit(REQUEST, id="wish", max_cost=49)
+    async with opened(service, journal=tmp_path / "jobs.db", config=a_config(budget=Budget(per_job=48))) as client:
+        with pytest.raises(BudgetError, match="the most for one job is 48"):
+            await client.submit(REQUEST, id="wish", max_cost=49)
+        assert ["wish"] == [job.id for job in await client.unsent()]
+    assert 1 == len(service.posts)
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        handle = await client.submit(REQUEST, id="wish", max_cost=50)
+        await service.clock.run(handle.result())
+    assert 2 == len(service.posts)
 
 
 @pytest.mark.parametrize("cap", [float("nan"), -1, "12", True])
