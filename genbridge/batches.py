@@ -76,6 +76,12 @@ class Entry:
             return self.quote
         return attrs.evolve(self.job.quote, backend=self.job.backend) if self.job.status is JobStatus.PENDING else None
 
+    @property
+    def agreed(self) -> float | None:
+        """The most that it may cost, also where what is on record of it turns out to have started nothing; `None` was not known."""
+        quote = self.quote or (self.job.quote if self.job else None)
+        return quote.amount if quote else None
+
 
 @attrs.frozen(kw_only=True)
 class Outcome:
@@ -112,6 +118,8 @@ class Batch:
     ) -> list[Outcome]:
         """Send what is not on record, wait for everything, and return what came of each request, in order.
 
+        Nothing is sent at more than its price when the batch was made; that it has risen is a `BudgetError` in the outcome.
+
         Files are saved in `directory`, if it is given; `timeout`, in seconds, is for the wait for each job after the service
         accepted it. `observe` is told of all that is seen of each job. Whoever gives up waiting stops no job that was accepted.
         """
@@ -145,7 +153,7 @@ class Batch:
             save_to=None if directory is None else absolute(directory),
             retry_failed=self._retry_failed,
             alone=True,
-            agreed=entry.quote.amount if entry.quote else None,
+            agreed=entry.agreed,
             observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
         )
         line = entry.wish, entry.quote.model if entry.quote else None

@@ -25,6 +25,7 @@ from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
 from genbridge.errors import (
     BackendError,
+    BudgetError,
     ConfigError,
     DownloadError,
     GenbridgeError,
@@ -41,6 +42,7 @@ from genbridge.timing import Clock, SystemClock
 from genbridge.transport import Transport
 from genbridge.tries import numbered
 from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
+from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.batches import Batch, Outcome, Terms
@@ -191,7 +193,8 @@ class Client:
         `id` is an id of your own for what is to be made: however often it is submitted, also by other processes, it is paid for
         once. The job on record is returned then; only one that certainly started nothing is sent anew, and with `retry_failed` one
         that the service failed to make. One on record that was never sent is sent, at its
-        quote of then. `save_to` is the folder for its files: when this process does not come to saving them, `resume` does. `observe` is told of all that is seen of the job, such as what it waits for.
+        quote of then. `save_to` is the folder for its files: when this process does not come to saving them, `resume` does.
+        `observe` is told of all that is seen of the job, such as what it waits for.
 
         Raises `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap,
         `BackendError` when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
@@ -207,8 +210,7 @@ class Client:
         standing, number = (None, 1) if wish.id is None else await self._standing(wish.id, request, retry_failed=wish.retry_failed)
         if standing is not None:
             return await self._again(standing, wish)
-        plans = _with_key(await self._plans(request, backend))
-        plans = plans[:1] + [(account, plan) for account, plan in plans[1:] if _is_agreed(plan.quote, wish.agreed)]
+        plans = _agreed(_with_key(await self._plans(request, backend)), wish.agreed)
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
                 return await self._submit(account, plan, wish.of_try(tries), patience=0.0)
@@ -247,6 +249,8 @@ class Client:
         return handle
 
     def _check_price(self, job: Job, wish: Wish) -> None:
+        if not _is_agreed(job.quote, wish.agreed):
+            raise _dearer(job.quote, wish.agreed)
         budget = budget_of(self._account_of(job.backend, job.provider).config, wish.max_cost)
         check(job.backend, job.quote, Budget(per_job=budget.per_job), Usage())
 
@@ -537,8 +541,8 @@ class Wish:
     """What the caller of a submit wants of the job, beside the request.
 
     With `alone`, no other such POST to a backend that cannot be asked what became of one is under way at the same time, so that
-    whatever ends this process leaves one in doubt there at the most. `agreed` are the most credits that another backend of a route
-    may ask, where somebody was told what the first one asks.
+    whatever ends this process leaves one in doubt there at the most. `agreed` are the most credits that it may cost, where somebody
+    was told a price: on whichever backend of a route, and also when the price has risen since.
     """
 
     max_cost: float | None = None
@@ -593,8 +597,21 @@ def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
     return attrs.evolve(config.budget, per_job=min(per_job, default=None))
 
 
+def _agreed(plans: list[tuple[Account, Plan]], agreed: float | None) -> list[tuple[Account, Plan]]:
+    """Return the plans that cost no more than was agreed to; raises `BudgetError` where none is left."""
+    kept = [(account, plan) for account, plan in plans if _is_agreed(plan.quote, agreed)]
+    if not kept:
+        raise _dearer(plans[0][1].quote, agreed)
+    return kept
+
+
 def _is_agreed(quote: Quote, agreed: float | None) -> bool:
     return agreed is None or (quote.amount is not None and quote.amount <= agreed)
+
+
+def _dearer(quote: Quote, agreed: float | None) -> BudgetError:
+    told = "" if agreed is None else f", and not the {number(agreed)} that was agreed to"
+    return BudgetError(f"it would cost {quote}{told}; nothing was sent. Ask for the price anew", quote=quote)
 
 
 def _check_same(job: Job, request: Request) -> None:

@@ -31,6 +31,7 @@ from studio import (
 
 import genbridge
 from genbridge import (
+    Backend,
     BackendConfig,
     BlockingClient,
     BlockingHandle,
@@ -44,6 +45,8 @@ from genbridge import (
     InsufficientCreditsError,
     JobFailedError,
     JobStatus,
+    Model,
+    Price,
     Quote,
     Reply,
     RequestError,
@@ -54,8 +57,9 @@ from genbridge import (
     TransportError,
     Verdict,
     VideoRequest,
+    hookimpl,
 )
-from genbridge.batches import Entry, stable_ids
+from genbridge.batches import Batch, Entry, stable_ids
 from genbridge.budgets import Budget
 from genbridge.transport import Origin
 
@@ -306,6 +310,49 @@ async def test_no_backend_of_a_route_is_asked_that_is_dearer_than_what_was_agree
         with pytest.raises(InsufficientCreditsError):
             await service.clock.run(client.submit(REQUEST, backend="both"))
     assert 3 == len(service.posts)
+
+
+class Rising(Studio):
+    """A service whose live prices are a fifth of those that its plugin knows, which count again when the list is old."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.provider = attrs.evolve(self.provider, catalogue_ttl=60.0)
+
+    @hookimpl
+    def models(self, backend: Backend) -> Call:
+        return Call.get("/models")
+
+    @hookimpl
+    def catalogue(self, backend: Backend, reply: Reply) -> tuple[Model, ...]:
+        return tuple(attrs.evolve(model, prices=(Price(amount=2.0, per="second"),)) for model in self.provider.models)
+
+
+async def test_a_price_that_rises_before_the_batch_is_run_is_not_paid() -> None:
+    """Nobody agreed to it; made anew, the batch has the new price."""
+    service = a_service()
+    async with opened(service, studio=Rising()) as client:
+        await client.models()
+        batch = await client.batch(THREE, max_total=30)
+        assert [30.0] == [total.amount for total in batch.totals]
+        service.clock.advance(61)
+        outcomes = await service.clock.run(batch.run())
+        words = "it would cost 50 credits, and not the 10 that was agreed to; nothing was sent. Ask for the price anew"
+        assert [words] * 3 == [isinstance(outcome.error, BudgetError) and str(outcome.error) for outcome in outcomes]
+        assert [] == service.posts
+        assert [None] * 3 == [outcome.error for outcome in await service.clock.run(client.generate_many(THREE))]
+
+
+async def test_what_another_process_recorded_dearer_meanwhile_is_not_sent_either(tmp_path: Path) -> None:
+    """Under the same id: it is on record and was never sent, and running the batch would send it."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client, opened(service, journal=tmp_path / "jobs.db") as other:
+        batch = await client.batch([REQUEST])
+        cheap = attrs.evolve(batch.entries[0], quote=Quote(amount=49.0, backend="main"))
+        await left_unsent(other.generate_many([REQUEST]), service, other)
+        (outcome,) = await service.clock.run(Batch(client, [cheap], max_cost=None, retry_failed=False).run())
+    assert isinstance(outcome.error, BudgetError)
+    assert 1 == len(service.posts)
 
 
 @pytest.mark.parametrize("most", [float("nan"), -1, "6", True])
