@@ -308,21 +308,24 @@ class Client:
 
         Those whose files were wanted somewhere (`save_to`) and are not there yet are among them, also when they have ended. Those
         that were never sent are sent, unless `send` is false, which leaves them as they are. With `wait`, return when each has
-        ended or cannot be settled now, and its files are saved as far as they can be. Raises
-        `ConfigError` when a job's backend is not configured any more, after the others were resumed.
+        ended or cannot be settled now, and its files are saved as far as they can be.
+
+        A job that cannot be driven, as its backend is not configured any more or its provider's package is broken, keeps no other
+        from its end. With `wait` the error is raised after that; without, by whoever asks that job's handle.
         """
-        missing: list[str] = []
+        errors: list[GenbridgeError] = []
         jobs = [*await self._record.unfinished(), *await self._record.unsaved()]
         handles = [Handle(self._driver, job) for job in jobs if send or job.status is not JobStatus.PENDING]
         for handle in handles:
             try:
                 await handle._attach()  # noqa: SLF001 (the two are one module's)
-            except ConfigError as error:
-                missing.append(str(error))
+            except GenbridgeError as error:
+                _log.warning("job %s is not resumed: %s", handle.id, error)
+                errors.append(error)
         if wait:
             await asyncio.gather(*(self._collect(handle) for handle in handles))
-        if missing:
-            raise ConfigError("; ".join(dict.fromkeys(missing)))
+        if wait and errors:
+            raise _as_one(errors)
         return handles
 
     async def _collect(self, handle: Handle) -> None:
@@ -624,6 +627,15 @@ def _check_id(given: object) -> None:
     if not isinstance(given, str) or not _ID.fullmatch(given):
         message = f"{given!r} cannot be an id; use up to 64 letters, digits, '.', '_' and '-'"
         raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
+
+
+def _as_one(errors: Sequence[GenbridgeError]) -> GenbridgeError:
+    """Return one error that says what several say."""
+    messages = list(dict.fromkeys(map(str, errors)))
+    if len(messages) == 1:
+        return errors[0]
+    kind = ConfigError if all(isinstance(error, ConfigError) for error in errors) else GenbridgeError
+    return kind("; ".join(messages))
 
 
 def _failed(job: Job) -> bool:
