@@ -692,10 +692,13 @@ class Handle:
         """Wait for the result.
 
         `timeout` is in seconds; left out, it is what the backend's poll policy says for the medium. Raises `JobTimeoutError` when
-        it is over (the job goes on, and is still followed), or the `JobError` that the job ended with.
+        it is over (the job goes on, and is still followed), or the `JobError` that the job ended with. A job that has
+        expired is asked about once more, and goes on where the service knows it after all.
         """
         drive = await self._attach()
         await self._scheduler.wait(drive, timeout)
+        if drive.job.status is JobStatus.EXPIRED:
+            self._job, self._drive = drive.job, None  # whoever asks again has the service asked again
         if drive.error is not None:
             raise drive.error
         if drive.job.result is None:

@@ -21,6 +21,7 @@ from genbridge.drives import LIVE, Drive, Listener, in_doubt, nothing, outcome, 
 from genbridge.errors import (
     BackendError,
     CancelUnsupportedError,
+    ConfigError,
     GenbridgeError,
     JobError,
     JobTimeoutError,
@@ -214,11 +215,13 @@ class Scheduler:
     # Taking a job over.
 
     async def _take(self, drive: Drive) -> None:
-        if drive.job.status.terminal:
+        if drive.job.status.terminal and drive.job.status is not JobStatus.EXPIRED:
             self._end(drive)
             return
         drive.lease = await self._journal.acquire(drive.job.id)
         drive.job = await self._journal.get(drive.job.id) or drive.job
+        if drive.job.status is JobStatus.EXPIRED:
+            await self._polls.ask_again(drive)
         drive.started = self._clock.monotonic() - self._age(drive.job)
         drive.posted = self._clock.monotonic()
         if drive.job.status.terminal:
@@ -229,9 +232,19 @@ class Scheduler:
             drive.accepted.set()
             self._agenda.put(drive, self._clock.chance())
         elif drive.job.status is JobStatus.PENDING:
+            await self._check_key(drive, drive.lease)
             self._spawn(self._guard(drive, self._submits.submit, drive, drive.account.config.patience))
         else:
             self._spawn(self._guard(drive, partial(self._submits.resolve, patient=True), drive))
+
+    async def _check_key(self, drive: Drive, lease: Lease) -> None:
+        """Leave a job that waits to be sent as it is where its backend has no key; raises `ConfigError`."""
+        try:
+            drive.account.config.require_key()
+        except ConfigError:
+            await self._journal.release(lease)
+            drive.lease = None
+            raise
 
     def _age(self, job: Job) -> float:
         since = job.submitted_at or job.created_at

@@ -720,6 +720,21 @@ async def test_files_that_are_wanted_somewhere_are_on_record_until_they_are_ther
     assert [] == await journal.unsaved()
 
 
+async def test_a_job_that_had_expired_is_taken_once_and_its_old_lease_is_worth_nothing(journal: SqliteJournal) -> None:
+    """What it reserves is held, whatever had been presumed of its cost."""
+    lease = await journal.add(a_job(), Budget())
+    assert lease is not None
+    expired = a_job(status=JobStatus.EXPIRED, provider_id="p1", finished_at=NOON, cost=Cost(amount=0.0))
+    await journal.update(lease, expired)
+    assert Usage() == await journal.usage("studio")
+    again = attrs.evolve(expired, status=JobStatus.RUNNING, finished_at=None, cost=None)
+    assert Lease("job-1", 2) == await journal.reopen(again)
+    assert await journal.reopen(again) is None
+    assert not await journal.update(lease, expired)
+    assert again == await journal.get("job-1")
+    assert Used(amount=100.0, jobs=1) == (await journal.usage("studio")).ever
+
+
 async def test_fresh_links_go_into_the_record_of_a_job_that_succeeded(journal: SqliteJournal) -> None:
     """And nothing else of it changes."""
     lease = await journal.add(a_job(), Budget())

@@ -104,6 +104,9 @@ class Journal(Protocol):
     async def update(self, lease: Lease, job: Job) -> bool:
         """Record how far a running job is, or how it ended; `False` when the lease is lost."""
 
+    async def reopen(self, job: Job) -> Lease | None:
+        """Record that a job that had expired goes on, and take its lease; `None` when it is not expired any more."""
+
     async def refresh(self, job: Job) -> None:
         """Record a finished job's result anew, as when the service gave fresh links to the same files."""
 

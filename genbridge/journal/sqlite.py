@@ -287,6 +287,20 @@ class SqliteJournal:
 
         return await self._store.do(work)
 
+    async def reopen(self, job: Job) -> Lease | None:
+        """Record that a job that had expired goes on, and take its lease; `None` when it is not expired any more."""
+        again = (
+            "update jobs set status = :status, finished = null, progress = :progress, charged = :charged, cost = :cost, "
+            "failure = null, held = 1, owner = :owner, epoch = epoch + 1 where id = :id and status = 'expired' returning epoch"
+        )
+        values = {**dump(job), "owner": self._drivers.name}
+
+        def work(db: sqlite3.Connection) -> Lease | None:
+            row = db.execute(again, values).fetchone()
+            return None if row is None else Lease(job.id, row["epoch"])
+
+        return await self._store.do(work)
+
     async def refresh(self, job: Job) -> None:
         """Record a finished job's result anew, as when the service gave fresh links to the same files."""
         again = "update jobs set result = ? where id = ? and status = 'succeeded'"
