@@ -658,6 +658,31 @@ async def test_a_limit_of_a_medium_or_a_model_holds_only_its_own(journal: Sqlite
     assert isinstance(await journal.begin_submit(other, [narrow]), Attempt)
 
 
+@pytest.mark.parametrize("other", [{"request": ImageRequest("a hat")}, {"model": "veo-3.1"}])
+async def test_a_limit_looks_back_as_far_as_it_says_whatever_else_is_submitted(
+    journal: SqliteJournal, clock: WallClock, other: dict[str, Any]
+) -> None:
+    """A job that has a shorter limit, or none, takes nothing from the history of another's."""
+    rules = [Rule(limits=Limits(submits=1, per=3600), media=Media.VIDEO, model="seedance-2.0")]
+    await begun(journal, a_job(1))
+    clock.seconds += 600
+    await begun(journal, a_job(2, **other))
+    third = await journal.add(a_job(3), Budget())
+    assert third is not None
+    assert isinstance(await journal.begin_submit(third, rules), Wait)
+    clock.seconds += 3120
+    assert isinstance(await journal.begin_submit(third, rules), Attempt)
+
+
+async def test_submits_that_no_limit_counts_any_more_are_forgotten(journal: SqliteJournal, clock: WallClock) -> None:
+    """So that the record of them does not grow for ever, also of those that an earlier release recorded without their model."""
+    await journal._store.do(lambda db: db.execute("insert into submits (backend, at) values ('studio', ?)", (clock.seconds,)))
+    for number in range(1, 4):
+        await begun(journal, a_job(number))
+        clock.seconds += 121
+    assert 1 == await journal._store.do(lambda db: db.execute("select count(*) from submits").fetchone()[0])
+
+
 async def test_of_several_limits_the_longest_wait_is_told(journal: SqliteJournal) -> None:
     """So that nobody looks again too soon."""
     await begun(journal, a_job(1))

@@ -32,6 +32,8 @@ _FORSAKEN = (
     "select count(*) from jobs where backend = ? and finished is null "
     "and status in ('submitting', 'queued', 'running') and coalesce(submitted, created) <= ? and forsaken(owner)"
 )
+_FORGET = "delete from submits where backend = ? and at <= ? and (model is null or (media = ? and model = ?))"
+"""Only those of the job's own model: its rules are all that count them, while a limit of another may look back further."""
 _DOUBT_LASTS = 1800.0
 """Seconds for which a job that may have been accepted, or that nobody follows, counts as one that the service works on."""
 _ANSWER_LASTS = 120.0
@@ -171,7 +173,7 @@ class SqliteJournal:
             if job is None:
                 return None
             self._check_budget(db, job, budget)
-            if wait := self._wait(db, job.backend, rules):
+            if wait := self._wait(db, job, rules):
                 return wait
             db.execute("update jobs set status = 'submitting', attempt = ? where id = ?", (token, lease.job_id))
             db.execute(
@@ -182,12 +184,12 @@ class SqliteJournal:
 
         return await self._store.do(work)
 
-    def _wait(self, db: sqlite3.Connection, backend: str, rules: Sequence[Rule]) -> Wait | None:
-        now = self._now()
+    def _wait(self, db: sqlite3.Connection, job: Job, rules: Sequence[Rule]) -> Wait | None:
+        now, backend = self._now(), job.backend
         if seconds := self._paused(db, Paused.SUBMITS, now).get(backend):
             return Wait(seconds, "the service asked for a pause")
         longest = max((rule.limits.per for rule in rules), default=0.0)
-        db.execute("delete from submits where backend = ? and at <= ?", (backend, now - longest - _ANSWER_LASTS))
+        db.execute(_FORGET, (backend, now - longest - _ANSWER_LASTS, job.media, job.model))
         # A clock that was set back leaves times in the future: count them as of now.
         db.execute("update submits set at = ? where backend = ? and at > ?", (now, backend, now))
         db.execute("update jobs set doubted = ? where backend = ? and status = 'unknown' and doubted > ?", (now, backend, now))
