@@ -538,6 +538,14 @@ async def test_a_damaged_row_does_not_hide_the_others(journal: SqliteJournal, ca
     assert any("job-1" in record.getMessage() and "p7" in record.getMessage() for record in caplog.records)
 
 
+async def test_a_damaged_row_does_not_shorten_a_page(journal: SqliteJournal) -> None:
+    """A page that is short is the last, and what comes after it would never be seen."""
+    for number in range(4):
+        await journal.add(a_job(number), Budget())
+    await journal._store.do(lambda db: db.execute("update jobs set quote = '{' where id = 'job-2'"))
+    assert ["job-3", "job-1"] == [job.id for job in await journal.page(limit=2)]
+
+
 async def test_a_journal_that_was_removed_takes_no_intent(journal: SqliteJournal) -> None:
     """Nobody would find it again, so nothing is sent."""
     lease = await journal.add(a_job(), Budget())

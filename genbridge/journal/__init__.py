@@ -134,7 +134,10 @@ class Journal(Protocol):
         before: tuple[float, str] | None = None,
         limit: int,
     ) -> Sequence[Job]:
-        """Return jobs, newest first, that come after the one with that creation time and id."""
+        """Return jobs, newest first, that come after the one with that creation time and id.
+
+        They are `limit` where there are as many, not counting those whose record is damaged.
+        """
 
     async def unfinished(self) -> Sequence[Job]:
         """Return the unfinished jobs that no other living driver has, oldest first."""

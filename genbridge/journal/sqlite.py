@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -354,7 +355,7 @@ class SqliteJournal:
         used = {text: values for text, values in conditions.items() if values != (None,)}
         where = " and ".join([*used, "finished is null" if unfinished else "true"])
         values = [value for group in used.values() for value in group]
-        return await self._store.do(lambda db: _readable(db, f"{where} order by created desc, id desc limit ?", (*values, limit)))
+        return await self._store.do(lambda db: _readable(db, f"{where} order by created desc, id desc", values, limit=limit))
 
     async def unfinished(self) -> Sequence[Job]:
         """Return the unfinished jobs that no living driver has, oldest first."""
@@ -384,19 +385,22 @@ def _select(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[J
     return [load(dict(row)) for row in _rows(db, where, values)]
 
 
-def _readable(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Job]:
-    """Return the jobs of rows that can be read; a damaged one must not hide the others, and is named in the log."""
-    jobs = []
-    for row in _rows(db, where, values):
+def _readable(db: sqlite3.Connection, where: str, values: Sequence[Any], *, limit: int | None = None) -> list[Job]:
+    """Return the jobs of rows that can be read, so many at the most; a damaged one must not hide others, nor take their place."""
+    return list(islice(_loaded(_rows(db, where, values)), limit))
+
+
+def _loaded(rows: Iterable[sqlite3.Row]) -> Iterator[Job]:
+    """Yield the jobs of rows; one that cannot be read is named in the log."""
+    for row in rows:
         try:
-            jobs.append(load(dict(row)))
+            yield load(dict(row))
         except Exception as error:  # noqa: BLE001 (whatever a damaged row raises)
             _log.error("the record of job %s (the service's id: %s) cannot be read: %s", row["id"], row["provider_id"], error)
-    return jobs
 
 
-def _rows(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[sqlite3.Row]:
-    return db.execute(f"select {', '.join(COLUMNS)} from jobs where {where}", values).fetchall()  # noqa: S608 (our own words)
+def _rows(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> sqlite3.Cursor:
+    return db.execute(f"select {', '.join(COLUMNS)} from jobs where {where}", values)  # noqa: S608 (our own words)
 
 
 def _first(jobs: Sequence[Job]) -> Job | None:
