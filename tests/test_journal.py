@@ -608,6 +608,31 @@ async def test_a_job_is_recorded_once(journal: SqliteJournal) -> None:
     assert a_job() == await journal.get("job-1")
 
 
+async def test_a_job_counts_for_the_day_on_which_it_is_sent(journal: SqliteJournal, clock: WallClock) -> None:
+    """And until then for that on which it was recorded, so that no day has more submits than its cap."""
+    caps = Budget(jobs_per_day=1)
+    waiting = await journal.add(a_job(1), caps)
+    assert waiting is not None
+    clock.seconds += 86400
+    assert Usage(ever=Used(amount=100.0, jobs=1)) == await journal.usage("studio")
+    assert isinstance(await journal.begin_submit(waiting, [], caps), Attempt)
+    assert Used(amount=100.0, jobs=1) == (await journal.usage("studio")).today
+    later = a_job(2, created_at=NOON + timedelta(days=1))
+    with pytest.raises(BudgetError, match="has had 1 jobs today"):
+        await journal.add(later, caps)
+
+
+async def test_what_was_recorded_yesterday_is_not_sent_above_the_cap_of_today(journal: SqliteJournal, clock: WallClock) -> None:
+    """The day may be full by then."""
+    caps = Budget(per_day=100)
+    waiting = await journal.add(a_job(1), caps)
+    assert waiting is not None
+    clock.seconds += 86400
+    await journal.add(a_job(2, created_at=NOON + timedelta(days=1)), caps)
+    with pytest.raises(BudgetError, match="spent or reserved 100 today"):
+        await journal.begin_submit(waiting, [], caps)
+
+
 async def test_caps_for_ever_count_all_days(journal: SqliteJournal, clock: WallClock) -> None:
     """Beside those of a day."""
     await journal.add(a_job(1, created_at=NOON - timedelta(days=9)), Budget())

@@ -43,7 +43,12 @@ _DAY = 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
 
 _NAMED = "select id from jobs where id >= ? and id < ? order by created, id"
-_USED = "select total(coalesce(charged, reserved)), count(*) from jobs where backend = ? and held and created >= ? and id != ?"
+_USED = """
+select total(amount), count(*), total(amount) filter (where at >= :today), count(*) filter (where at >= :today) from
+  (select coalesce(charged, reserved) as amount, coalesce(intended, created) as at from jobs
+  where backend = :backend and held and id != :but)
+"""
+"""A job counts for the day on which it was sent last, and until it is for that on which it was recorded."""
 _SPENT = """
 select backend, provider, model, media, unit, cast(created / 86400 as integer) as day, count(*) as jobs,
   total(charged) as charged,
@@ -130,8 +135,9 @@ class SqliteJournal:
         check(job.backend, job.quote, budget, usage)
 
     def _usage(self, db: sqlite3.Connection, backend: str, *, but: str = "") -> Usage:
-        today, ever = (db.execute(_USED, (backend, since, but)).fetchone() for since in (self._now() // _DAY * _DAY, 0.0))
-        return Usage(today=Used(amount=today[0], jobs=today[1]), ever=Used(amount=ever[0], jobs=ever[1]))
+        values = {"today": self._now() // _DAY * _DAY, "backend": backend, "but": but}
+        amount, jobs, amount_today, jobs_today = db.execute(_USED, values).fetchone()
+        return Usage(today=Used(amount=amount_today, jobs=jobs_today), ever=Used(amount=amount, jobs=jobs))
 
     async def usage(self, backend: str) -> Usage:
         """Return what counts against a backend's caps."""
@@ -176,10 +182,11 @@ class SqliteJournal:
             self._check_budget(db, job, budget)
             if wait := self._wait(db, job, rules):
                 return wait
-            db.execute("update jobs set status = 'submitting', attempt = ? where id = ?", (token, lease.job_id))
+            now = self._now()
+            db.execute("update jobs set status = 'submitting', attempt = ?, intended = ? where id = ?", (token, now, lease.job_id))
             db.execute(
                 "insert into submits (backend, media, model, at, job) values (?, ?, ?, ?, ?)",
-                (job.backend, job.media, job.model, self._now(), job.id),
+                (job.backend, job.media, job.model, now, job.id),
             )
             return Attempt(lease.job_id, token)
 
