@@ -344,6 +344,16 @@ async def test_a_refused_jobs_reservation_is_released(journal: SqliteJournal) ->
     await journal.add(a_job(2), caps)
 
 
+async def test_a_job_that_was_made_for_nothing_counts_as_a_job(journal: SqliteJournal) -> None:
+    """The caps in jobs are for what is made, and not for what is paid."""
+    lease, attempt = await begun(journal, a_job(1))
+    await journal.submitted(attempt, a_job(1, status=JobStatus.RUNNING, provider_id="p1"))
+    await journal.update(lease, ended(a_job(1), cost=Cost(amount=0)))
+    assert Used(amount=0.0, jobs=1) == (await journal.usage("studio")).ever
+    with pytest.raises(BudgetError, match="has had 1 jobs, the most is 1"):
+        await journal.add(a_job(2), Budget(jobs=1))
+
+
 async def test_the_days_cap_on_jobs_counts_them(journal: SqliteJournal) -> None:
     """One a day is one a day, and the next day is another."""
     await journal.add(a_job(1), Budget(jobs_per_day=1))

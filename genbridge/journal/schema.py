@@ -48,6 +48,7 @@ alter table drivers add column tick real;
 
 _THIRD = """
 alter table jobs add column intended real;
+update jobs set held = 1 where status = 'succeeded';
 """
 
 _STEPS = (_FIRST, _SECOND, _THIRD)

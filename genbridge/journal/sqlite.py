@@ -285,11 +285,12 @@ class SqliteJournal:
 
     async def _write(self, job: Job, where: str, extra: dict[str, Any]) -> bool:
         row = dump(job)
-        held = not (job.finished_at and job.cost and job.cost.amount == 0)
+        # One that was made for nothing is a job all the same.
+        released = job.finished_at and job.status is not JobStatus.SUCCEEDED and job.cost and job.cost.amount == 0
         names = ("status", "provider_id", "submitted", "finished", "progress", "charged", "cost", "failure", "result")
         sets = ", ".join(f"{name} = :{name}" for name in names)
         statement = f"update jobs set {sets}, held = :held where {where}"  # noqa: S608 (our own names)
-        values = {**row, **extra, "held": held}
+        values = {**row, **extra, "held": not released}
 
         def work(db: sqlite3.Connection) -> bool:
             self._answered(db, job.id)
