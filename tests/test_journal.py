@@ -896,6 +896,27 @@ async def test_a_job_that_nobody_follows_holds_its_place_for_half_an_hour(
     await other.aclose()
 
 
+async def test_half_an_hour_of_waiting_takes_nothing_from_a_jobs_place(
+    journal: SqliteJournal, tmp_path: Path, clock: WallClock
+) -> None:
+    """One whose process dies in its POST may run at the service from then on, however long it had waited to be sent."""
+    rules = [Rule(limits=Limits(concurrent=1))]
+    waiting = await journal.add(a_job(1), Budget())
+    assert waiting is not None
+    clock.seconds += 1900
+    assert isinstance(await journal.begin_submit(waiting, rules), Attempt)
+    await journal.aclose()
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    second = await other.add(a_job(2), Budget())
+    assert second is not None
+    clock.seconds += 1799
+    assert isinstance(await other.begin_submit(second, rules), Wait)
+    clock.seconds += 1
+    assert isinstance(await other.begin_submit(second, rules), Attempt)
+    await other.aclose()
+
+
 async def test_a_journal_is_used_by_the_process_that_opened_it(journal: SqliteJournal) -> None:
     """Another, forked off, would wait for a thread that it does not have."""
     journal._store._pid += 1

@@ -31,7 +31,7 @@ _RUNNING = (
 )
 _FORSAKEN = (
     "select count(*) from jobs where backend = ? and finished is null "
-    "and status in ('submitting', 'queued', 'running') and coalesce(submitted, created) <= ? and forsaken(owner)"
+    "and status in ('submitting', 'queued', 'running') and coalesce(submitted, intended, created) <= ? and forsaken(owner)"
 )
 _FORGET = "delete from submits where backend = ? and at <= ? and (model is null or (media = ? and model = ?))"
 """Only those of the job's own model: its rules are all that count them, while a limit of another may look back further."""
