@@ -277,10 +277,7 @@ class Scheduler:
         if not provider_id.strip():
             problem = Problem("provider_id", f"{provider_id!r} is no id; give the one that the service shows")
             raise RequestError(f"job {job.id} cannot be attached", problems=[problem])
-        holder = await self._journal.holder(job.backend, provider_id)
-        if holder is not None:
-            where = f"job {holder.id} on record has this id on backend {job.backend!r}; look for another"
-            raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)])
+        await self._check_holder(job, provider_id)
         lease, job = await self._doubtful(job)
         found = attrs.evolve(job, status=JobStatus.QUEUED, provider_id=provider_id, submitted_at=job.created_at, failure=None)
         try:
@@ -308,9 +305,19 @@ class Scheduler:
             raise _busy(job)
         return lease, job
 
+    async def _check_holder(self, job: Job, provider_id: str) -> None:
+        """Raise `RequestError` when another job on record has a service's id."""
+        holder = await self._journal.holder(job.backend, provider_id)
+        if holder is not None:
+            where = f"job {holder.id} on record has this id on backend {job.backend!r}; look for another"
+            raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)])
+
     async def _settle(self, lease: Lease, job: Job) -> None:
         """Record what a person says of a job in doubt, and let whoever still looks into it go."""
         if not await self._journal.settle(lease, job):
+            await self._journal.release(lease)
+            if job.provider_id is not None:
+                await self._check_holder(job, job.provider_id)
             raise _busy(job)
         if drive := self._drives.pop(job.id, None):
             drive.end(

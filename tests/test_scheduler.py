@@ -1034,6 +1034,18 @@ async def test_one_id_of_the_services_belongs_to_one_job() -> None:
         assert JobStatus.UNKNOWN is client.handle(handle.id).job.status
 
 
+async def test_one_id_of_the_services_is_given_to_one_job_at_one_moment(tmp_path: Path) -> None:
+    """The other stays in doubt, and may be given another id."""
+    service = a_service(submits=[LOST], polls=[running()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client, opened(service, journal=tmp_path / "jobs.db") as other:
+        one, two = await in_doubt(client, service), await in_doubt(other, service)
+        given, refused = await service.clock.run(asyncio.gather(one.adopt("p1"), two.adopt("p1"), return_exceptions=True))
+        assert (None, RequestError) == (given, type(refused))
+        assert f"job {one.id} on record has this id on backend 'main'" in str(refused)
+        assert JobStatus.UNKNOWN is client.handle(two.id).job.status
+        await client.handle(two.id).adopt("p2")
+
+
 @pytest.mark.parametrize("settle", [Handle.not_sent, lambda handle: handle.adopt("p9")])
 async def test_only_a_doubt_can_be_settled(settle: Callable[[Handle], Awaitable[object]]) -> None:
     """The record of any other job is the service's word."""

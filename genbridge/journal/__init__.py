@@ -116,7 +116,7 @@ class Journal(Protocol):
     async def settle(self, lease: Lease, job: Job) -> bool:
         """Record what a person says of a job in doubt, which a late answer with the right attempt still puts right.
 
-        Returns `False` when the lease is lost.
+        Returns `False` when the lease is lost, or when another job on record has the service's id that it says.
         """
 
     async def get(self, job_id: str) -> Job | None:

@@ -39,6 +39,7 @@ _DOUBT_LASTS = 1800.0
 """Seconds for which a job that may have been accepted, or that nobody follows, counts as one that the service works on."""
 _ANSWER_LASTS = 120.0
 """Seconds after which a submit that was never answered is taken to have reached the service."""
+_HOLDER = "select 1 from jobs as other where other.backend = :backend and other.provider_id = :provider_id and other.id != :id"
 _DAY = 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
 
@@ -283,12 +284,12 @@ class SqliteJournal:
         """Record how far a running job is, or how it ended; `False` when the lease is lost."""
         return await self._write(job, "id = :id and epoch = :epoch and finished is null", {"epoch": lease.epoch})
 
-    async def _write(self, job: Job, where: str, extra: dict[str, Any]) -> bool:
+    async def _write(self, job: Job, where: str, extra: dict[str, Any], *, by_hand: bool = False) -> bool:
         row = dump(job)
         # One that was made for nothing is a job all the same.
         released = job.finished_at and job.status is not JobStatus.SUCCEEDED and job.cost and job.cost.amount == 0
         names = ("status", "provider_id", "submitted", "finished", "progress", "charged", "cost", "failure", "result")
-        sets = ", ".join(f"{name} = :{name}" for name in names)
+        sets = ", ".join([f"{name} = :{name}" for name in names] + ["by_hand = 1"] * by_hand)
         statement = f"update jobs set {sets}, held = :held where {where}"  # noqa: S608 (our own names)
         values = {**row, **extra, "held": not released}
 
@@ -324,11 +325,9 @@ class SqliteJournal:
     # Looking at it.
 
     async def settle(self, lease: Lease, job: Job) -> bool:
-        """Record what a person says of a job in doubt; `False` when the lease is lost."""
-        settled = await self.update(lease, job)
-        if settled:
-            await self._store.do(lambda db: db.execute("update jobs set by_hand = 1 where id = ?", (job.id,)))
-        return settled
+        """Record what a person says of a job in doubt; `False` when the lease is lost or another job has the service's id."""
+        where = f"id = :id and epoch = :epoch and finished is null and not exists ({_HOLDER})"
+        return await self._write(job, where, {"epoch": lease.epoch, "backend": job.backend}, by_hand=True)
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job's record."""
