@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import attrs
 
-from genbridge.budgets import Budget
+from genbridge.budgets import Budget, exceeds
 from genbridge.client import Wish, absolute, budget_of
 from genbridge.errors import (
     BudgetError,
@@ -257,7 +257,7 @@ async def _priced(client: Client, entry: Entry, *, retry_failed: bool) -> Entry:
 
 def _check_total(totals: Sequence[Quote], most: float | None) -> None:
     for total in totals:
-        if most is not None and (total.amount is None or total.amount > most):
+        if most is not None and (total.amount is None or exceeds(total.amount, most)):
             where = f"on backend {total.backend!r} it would cost {total} ({total.basis})"
             raise BudgetError(f"{where}, the most for the batch is {number(most)}; nothing was sent", quote=total)
 
@@ -275,7 +275,7 @@ def _check_each(jobs: Sequence[tuple[Entry, Quote, Budget]]) -> None:
     dear = [
         Problem(f"requests[{entry.index}]", f"it would cost {quote}, the most for one job is {number(budget.per_job)}")
         for entry, quote, budget in jobs
-        if budget.per_job is not None and quote.amount is not None and quote.amount > budget.per_job
+        if budget.per_job is not None and quote.amount is not None and exceeds(quote.amount, budget.per_job)
     ]
     if dear:
         quote = max((quote for _, quote, _ in jobs), key=lambda quote: quote.amount or 0.0)

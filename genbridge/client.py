@@ -19,7 +19,7 @@ import attrs
 
 from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
-from genbridge.budgets import Budget, Usage, check, check_all
+from genbridge.budgets import Budget, Usage, check, check_all, exceeds
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
@@ -609,7 +609,7 @@ def _agreed(plans: list[tuple[Account, Plan]], agreed: float | None) -> list[tup
 
 
 def _is_agreed(quote: Quote, agreed: float | None) -> bool:
-    return agreed is None or (quote.amount is not None and quote.amount <= agreed)
+    return agreed is None or (quote.amount is not None and not exceeds(quote.amount, agreed))
 
 
 def _dearer(quote: Quote, agreed: float | None) -> BudgetError:

@@ -283,6 +283,19 @@ async def test_what_was_never_sent_to_a_backend_that_is_gone_stops_no_batch(tmp_
     assert second.error is None
 
 
+async def test_fractions_that_add_up_to_what_may_be_spent_are_spent() -> None:
+    """Three tenths of a credit are no more than 0.3, though they are in binary."""
+    service = a_service()
+    async with opened(service, studio=Studio(price=0.1)) as client:
+        requests = [VideoRequest("a fox", duration=3), *(VideoRequest(f"a hat {number}", duration=1) for number in range(3))]
+        batch = await client.batch(requests, max_cost=0.3, max_total=0.6)
+        outcomes = await service.clock.run(batch.run())
+        assert [None] * 4 == [outcome.error for outcome in outcomes]
+        with pytest.raises(BudgetError, match=r"it would cost 0.6 credits .*, the most for the batch is 0.59"):
+            await client.batch(requests, name="again", max_total=0.59)
+    assert 4 == len(service.posts)
+
+
 async def test_a_total_with_an_unknown_price_is_unknown() -> None:
     """And keeps to no cap."""
     async with opened(a_service()) as client:
