@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import attrs
 
-from genbridge.budgets import Budget
+from genbridge.budgets import Budget, exceeds
 from genbridge.client import Wish, absolute, budget_of
 from genbridge.errors import (
     BudgetError,
@@ -24,7 +24,7 @@ from genbridge.errors import (
     TransportError,
 )
 from genbridge.journal.records import request_text
-from genbridge.types import Certainty, Job, Quote, Request, Result, Snapshot, Verdict
+from genbridge.types import Certainty, Job, JobStatus, Quote, Request, Result, Snapshot, Verdict
 from genbridge.words import number
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Terms(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One request of a batch: `quote` is what it will cost, or `job` what is on record of it, so that nothing more is sent.
+    """One request of a batch: `quote` is what it will cost, or `job` what is on record of it, so that no other is sent.
 
     `id` is what its job is submitted under. `wish` is the backend or route that was asked for, and `backend` the one that this
     means.
@@ -68,6 +68,19 @@ class Entry:
     backend: str | None
     quote: Quote | None = None
     job: Job | None = None
+
+    @property
+    def price(self) -> Quote | None:
+        """What sending it will cost; `None` when nothing is to be sent. One on record that was never sent is sent at its quote."""
+        if self.job is None:
+            return self.quote
+        return attrs.evolve(self.job.quote, backend=self.job.backend) if self.job.status is JobStatus.PENDING else None
+
+    @property
+    def agreed(self) -> float | None:
+        """The most that it may cost, also where what is on record of it turns out to have started nothing; `None` was not known."""
+        quote = self.quote or (self.job.quote if self.job else None)
+        return quote.amount if quote else None
 
 
 @attrs.frozen(kw_only=True)
@@ -93,17 +106,19 @@ class Batch:
         self._turns: dict[object, asyncio.Semaphore] = {}
 
     def __repr__(self) -> str:
-        return f"<Batch of {len(self.entries)}: {sum(entry.job is None for entry in self.entries)} to send>"
+        return f"<Batch of {len(self.entries)}: {sum(entry.price is not None for entry in self.entries)} to send>"
 
     @property
     def totals(self) -> tuple[Quote, ...]:
         """What `run` would pay now, one sum for each backend and unit; its `amount` is `None` when a price is not known."""
-        return _totals(entry.quote for entry in self.entries if entry.quote is not None)
+        return _totals(entry.price for entry in self.entries if entry.price is not None)
 
     async def run(
         self, *, directory: Path | str | None = None, timeout: float | None = None, observe: Observer | None = None
     ) -> list[Outcome]:
         """Send what is not on record, wait for everything, and return what came of each request, in order.
+
+        Nothing is sent at more than its price when the batch was made; that it has risen is a `BudgetError` in the outcome.
 
         Files are saved in `directory`, if it is given; `timeout`, in seconds, is for the wait for each job after the service
         accepted it. `observe` is told of all that is seen of each job. Whoever gives up waiting stops no job that was accepted.
@@ -138,7 +153,7 @@ class Batch:
             save_to=None if directory is None else absolute(directory),
             retry_failed=self._retry_failed,
             alone=True,
-            agreed=entry.quote.amount if entry.quote else None,
+            agreed=entry.agreed,
             observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
         )
         line = entry.wish, entry.quote.model if entry.quote else None
@@ -242,24 +257,25 @@ async def _priced(client: Client, entry: Entry, *, retry_failed: bool) -> Entry:
 
 def _check_total(totals: Sequence[Quote], most: float | None) -> None:
     for total in totals:
-        if most is not None and (total.amount is None or total.amount > most):
+        if most is not None and (total.amount is None or exceeds(total.amount, most)):
             where = f"on backend {total.backend!r} it would cost {total} ({total.basis})"
             raise BudgetError(f"{where}, the most for the batch is {number(most)}; nothing was sent", quote=total)
 
 
 async def _check_budgets(client: Client, entries: Sequence[Entry], max_cost: float | None) -> None:
     """Raise `BudgetError` when a job, or all jobs that would be sent, cost more than a backend's caps allow."""
-    to_send = [(entry, entry.quote, entry.backend) for entry in entries if entry.quote is not None and entry.backend is not None]
-    budgets = {backend: budget_of(client.config.backends[backend], max_cost) for _, _, backend in to_send}
-    _check_each([(entry, quote, budgets[backend]) for entry, quote, backend in to_send])
-    await client.check_caps([quote for _, quote, _ in to_send], max_cost=max_cost)
+    known = client.config.backends
+    to_send = [(entry, price) for entry in entries if (price := entry.price) is not None and price.backend in known]
+    _check_each([(entry, price, budget_of(known[str(price.backend)], max_cost)) for entry, price in to_send])
+    # What is on record counts against the caps already.
+    await client.check_caps([price for entry, price in to_send if entry.job is None], max_cost=max_cost)
 
 
 def _check_each(jobs: Sequence[tuple[Entry, Quote, Budget]]) -> None:
     dear = [
         Problem(f"requests[{entry.index}]", f"it would cost {quote}, the most for one job is {number(budget.per_job)}")
         for entry, quote, budget in jobs
-        if budget.per_job is not None and quote.amount is not None and quote.amount > budget.per_job
+        if budget.per_job is not None and quote.amount is not None and exceeds(quote.amount, budget.per_job)
     ]
     if dear:
         quote = max((quote for _, quote, _ in jobs), key=lambda quote: quote.amount or 0.0)

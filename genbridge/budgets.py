@@ -56,6 +56,11 @@ class Usage:
     ever: Used = Used()
 
 
+def exceeds(amount: float, cap: float) -> bool:
+    """Whether an amount is more than a cap, but for what adding up fractions leaves behind."""
+    return round(amount, _DIGITS) > round(cap, _DIGITS)
+
+
 def check(backend: str, quote: Quote, budget: Budget, usage: Usage) -> None:
     """Raise `BudgetError` when one more job at that quote would exceed a cap of a backend."""
     _check_job(backend, quote, budget)
@@ -98,13 +103,13 @@ def _check_job(backend: str, quote: Quote, budget: Budget) -> None:
             "sent. Choose a model with a known price, or lift the cap",
             quote=quote,
         )
-    if budget.per_job is not None and (quote.amount or 0) > budget.per_job:
+    if budget.per_job is not None and exceeds(quote.amount or 0, budget.per_job):
         raise BudgetError(f"it would cost {quote}, the most for one job is {number(budget.per_job)}; nothing was sent", quote=quote)
 
 
 def _check_credits(backend: str, quote: Quote, budget: Budget, usage: Usage) -> None:
     for cap, used, when in ((budget.per_day, usage.today, " today (UTC)"), (budget.total, usage.ever, "")):
-        if cap is not None and round(used.plus(quote).amount, _DIGITS) > cap:
+        if cap is not None and exceeds(used.plus(quote).amount, cap):
             raise BudgetError(
                 f"it would cost {quote}; backend {backend!r} has spent or reserved {number(used.amount)}{when}, "
                 f"the most is {number(cap)}; nothing was sent",

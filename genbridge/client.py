@@ -19,12 +19,13 @@ import attrs
 
 from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
-from genbridge.budgets import Budget, Usage, check_all
+from genbridge.budgets import Budget, Usage, check, check_all, exceeds
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
 from genbridge.errors import (
     BackendError,
+    BudgetError,
     ConfigError,
     DownloadError,
     GenbridgeError,
@@ -41,6 +42,7 @@ from genbridge.timing import Clock, SystemClock
 from genbridge.transport import Transport
 from genbridge.tries import numbered
 from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
+from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.batches import Batch, Outcome, Terms
@@ -190,8 +192,9 @@ class Client:
 
         `id` is an id of your own for what is to be made: however often it is submitted, also by other processes, it is paid for
         once. The job on record is returned then; only one that certainly started nothing is sent anew, and with `retry_failed` one
-        that the service failed to make. `save_to` is the folder for its files: when this process does not come to saving them,
-        `resume` does. `observe` is told of all that is seen of the job, such as what it waits for.
+        that the service failed to make. One on record that was never sent is sent, at its
+        quote of then. `save_to` is the folder for its files: when this process does not come to saving them, `resume` does.
+        `observe` is told of all that is seen of the job, such as what it waits for.
 
         Raises `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap,
         `BackendError` when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
@@ -206,9 +209,8 @@ class Client:
         _check_cap(wish.max_cost)
         standing, number = (None, 1) if wish.id is None else await self._standing(wish.id, request, retry_failed=wish.retry_failed)
         if standing is not None:
-            return await self._again(standing, wish.observe)
-        plans = _with_key(await self._plans(request, backend))
-        plans = plans[:1] + [(account, plan) for account, plan in plans[1:] if _is_agreed(plan.quote, wish.agreed)]
+            return await self._again(standing, wish)
+        plans = _agreed(_with_key(await self._plans(request, backend)), wish.agreed)
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
                 return await self._submit(account, plan, wish.of_try(tries), patience=0.0)
@@ -238,11 +240,19 @@ class Client:
         goes_on = not never_started(job) and not (retry_failed and _failed(job))
         return (job if goes_on else None), number
 
-    async def _again(self, job: Job, observe: Listener | None) -> Handle:
-        """Return the handle of a job that is asked for once more."""
+    async def _again(self, job: Job, wish: Wish) -> Handle:
+        """Return the handle of a job that is asked for once more; raises `BudgetError` where that would send it for too much."""
+        if job.status is JobStatus.PENDING:
+            self._check_price(job, wish)
         handle = Handle(self._driver, job)
-        await handle._attach(observe)  # noqa: SLF001 (the two are one module's)
+        await handle._attach(wish.observe)  # noqa: SLF001 (the two are one module's)
         return handle
+
+    def _check_price(self, job: Job, wish: Wish) -> None:
+        if not _is_agreed(job.quote, wish.agreed):
+            raise _dearer(job.quote, wish.agreed)
+        budget = budget_of(self._account_of(job.backend, job.provider).config, wish.max_cost)
+        check(job.backend, job.quote, Budget(per_job=budget.per_job), Usage())
 
     async def _submit(self, account: Account, plan: Plan, wish: Wish, *, patience: float) -> Handle:
         account.config.require_key()
@@ -272,7 +282,7 @@ class Client:
         if drive is None:
             known = await self._record.get(job.id) or job
             _check_same(known, plan.request)
-            return await self._again(known, wish.observe)
+            return await self._again(known, wish)
         _check_same(drive.job, plan.request)
         return Handle(self._driver, job, drive)
 
@@ -299,21 +309,24 @@ class Client:
 
         Those whose files were wanted somewhere (`save_to`) and are not there yet are among them, also when they have ended. Those
         that were never sent are sent, unless `send` is false, which leaves them as they are. With `wait`, return when each has
-        ended or cannot be settled now, and its files are saved as far as they can be. Raises
-        `ConfigError` when a job's backend is not configured any more, after the others were resumed.
+        ended or cannot be settled now, and its files are saved as far as they can be.
+
+        A job that cannot be driven, as its backend is not configured any more or its provider's package is broken, keeps no other
+        from its end. With `wait` the error is raised after that; without, by whoever asks that job's handle.
         """
-        missing: list[str] = []
+        errors: list[GenbridgeError] = []
         jobs = [*await self._record.unfinished(), *await self._record.unsaved()]
         handles = [Handle(self._driver, job, send=send) for job in jobs if send or job.status is not JobStatus.PENDING]
         for handle in handles:
             try:
                 await handle._attach()  # noqa: SLF001 (the two are one module's)
-            except ConfigError as error:
-                missing.append(str(error))
+            except GenbridgeError as error:
+                _log.warning("job %s is not resumed: %s", handle.id, error)
+                errors.append(error)
         if wait:
             await asyncio.gather(*(self._collect(handle) for handle in handles))
-        if missing:
-            raise ConfigError("; ".join(dict.fromkeys(missing)))
+        if wait and errors:
+            raise _as_one(errors)
         return handles
 
     async def _collect(self, handle: Handle) -> None:
@@ -342,7 +355,8 @@ class Client:
 
         Each request has an id that comes from `name` and from the request itself, or from its place in `ids`, so that the same
         batch run again goes on where it was and pays for nothing twice; another name makes everything anew. `backend` is one for
-        all, or one each. `max_cost` is for one job and `max_total` for all that would be sent now.
+        all, or one each. `max_cost` is for one job and `max_total` for all that would be sent now, among
+        them those on record that were never sent.
 
         Raises `RequestError` with every problem of every request, and `BudgetError` when all together would exceed a cap.
         """
@@ -531,8 +545,8 @@ class Wish:
     """What the caller of a submit wants of the job, beside the request.
 
     With `alone`, no other such POST to a backend that cannot be asked what became of one is under way at the same time, so that
-    whatever ends this process leaves one in doubt there at the most. `agreed` are the most credits that another backend of a route
-    may ask, where somebody was told what the first one asks.
+    whatever ends this process leaves one in doubt there at the most. `agreed` are the most credits that it may cost, where somebody
+    was told a price: on whichever backend of a route, and also when the price has risen since.
     """
 
     max_cost: float | None = None
@@ -587,8 +601,21 @@ def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
     return attrs.evolve(config.budget, per_job=min(per_job, default=None))
 
 
+def _agreed(plans: list[tuple[Account, Plan]], agreed: float | None) -> list[tuple[Account, Plan]]:
+    """Return the plans that cost no more than was agreed to; raises `BudgetError` where none is left."""
+    kept = [(account, plan) for account, plan in plans if _is_agreed(plan.quote, agreed)]
+    if not kept:
+        raise _dearer(plans[0][1].quote, agreed)
+    return kept
+
+
 def _is_agreed(quote: Quote, agreed: float | None) -> bool:
-    return agreed is None or (quote.amount is not None and quote.amount <= agreed)
+    return agreed is None or (quote.amount is not None and not exceeds(quote.amount, agreed))
+
+
+def _dearer(quote: Quote, agreed: float | None) -> BudgetError:
+    told = "" if agreed is None else f", and not the {number(agreed)} that was agreed to"
+    return BudgetError(f"it would cost {quote}{told}; nothing was sent. Ask for the price anew", quote=quote)
 
 
 def _check_same(job: Job, request: Request) -> None:
@@ -601,6 +628,15 @@ def _check_id(given: object) -> None:
     if not isinstance(given, str) or not _ID.fullmatch(given):
         message = f"{given!r} cannot be an id; use up to 64 letters, digits, '.', '_' and '-'"
         raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
+
+
+def _as_one(errors: Sequence[GenbridgeError]) -> GenbridgeError:
+    """Return one error that says what several say."""
+    messages = list(dict.fromkeys(map(str, errors)))
+    if len(messages) == 1:
+        return errors[0]
+    kind = ConfigError if all(isinstance(error, ConfigError) for error in errors) else GenbridgeError
+    return kind("; ".join(messages))
 
 
 def _failed(job: Job) -> bool:
@@ -658,10 +694,13 @@ class Handle:
         """Wait for the result.
 
         `timeout` is in seconds; left out, it is what the backend's poll policy says for the medium. Raises `JobTimeoutError` when
-        it is over (the job goes on, and is still followed), or the `JobError` that the job ended with.
+        it is over (the job goes on, and is still followed), or the `JobError` that the job ended with. A job that has
+        expired is asked about once more, and goes on where the service knows it after all.
         """
         drive = await self._attach()
         await self._scheduler.wait(drive, timeout)
+        if drive.job.status is JobStatus.EXPIRED:
+            self._job, self._drive = drive.job, None  # whoever asks again has the service asked again
         if drive.error is not None:
             raise drive.error
         if drive.job.result is None:

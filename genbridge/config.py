@@ -29,7 +29,7 @@ from genbridge.errors import ConfigError, PluginError, Problem
 from genbridge.keys import Key
 from genbridge.keys import Secret as Secret  # noqa: PLC0414 (whoever makes a `BackendConfig` needs one)
 from genbridge.origins import base_url_problem
-from genbridge.tables import Table, join, lines, located
+from genbridge.tables import Table, join, lines, located, shown
 from genbridge.types import Media
 from genbridge.words import did_you_mean, listed
 
@@ -354,12 +354,12 @@ def _check_names(config: Config, file: Table) -> None:
     for kind, names in (("backends", config.backends), ("routes", config.routes)):
         for name in names:
             if not _NAME.fullmatch(name):
-                message = f"{name!r} cannot be a name; use letters, digits, '.', '_' and '-'"
-                file.problems.append(Problem(join(kind, name), message))
+                message = f"{shown(name)} cannot be a name; use letters, digits, '.', '_' and '-'"
+                file.table(kind).wrong_name(name, message)
     known = [*config.backends, *config.routes, *config.absent]
     if config.default is not None and config.default not in known:
         near = did_you_mean(config.default, known) or f"; there are {listed(known) or 'none'}"
-        file.wrong("default", f"{config.default!r} is no backend and no route{near}")
+        file.wrong("default", f"{shown(config.default)} is no backend and no route{near}")
 
 
 def _backend(name: str, table: Table, around: _Surroundings) -> BackendConfig:
@@ -399,7 +399,7 @@ def _provider(name: str, table: Table, around: _Surroundings) -> Provider | None
             _log.info("%s: %s", table.place, error.message)
     elif isinstance(table.get("provider"), str):
         near = did_you_mean(name, around.names) or f"; installed are {listed(around.names)}"
-        table.wrong("provider", f"{name!r} is no installed provider{near}")
+        table.wrong("provider", f"{shown(name)} is no installed provider{near}")
     return None
 
 
@@ -468,7 +468,7 @@ def _scope(name: str, table: Table, provider: Provider | None) -> str:
         return name
     models = {alias: model.id for model in provider.models for alias in (*model.aliases, model.provider_id, model.id)}
     if name not in models:
-        table.wrong(name, f"{name!r} is no medium and no model of {provider.name}{did_you_mean(name, [*Media, *models])}")
+        table.wrong_name(name, f"{shown(name)} is no medium and no model of {provider.name}{did_you_mean(name, [*Media, *models])}")
     return models.get(name, name)
 
 
@@ -547,11 +547,11 @@ def _members(route: Table, backends: Sequence[str], routes: Sequence[str]) -> tu
     members = members or ()
     for name in dict.fromkeys(members):
         if members.count(name) > 1:
-            route.wrong("backends", f"{name!r} is named more than once")
+            route.wrong("backends", f"{shown(name)} is named more than once")
         if name in backends:
             continue
         why = "is a route; name backends" if name in routes else f"is no backend{did_you_mean(name, backends)}"
-        route.wrong("backends", f"{name!r} {why}")
+        route.wrong("backends", f"{shown(name)} {why}")
     return members
 
 

@@ -24,6 +24,7 @@ Listener = Callable[[Snapshot], None]
 
 LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 """What a job is that the service works on."""
+_EXPIRED = "waiting for it again asks once more, in case another account's key, a wrong address or an outage had it say so"
 
 
 def _set_event() -> asyncio.Event:
@@ -133,7 +134,7 @@ def outcome(job: Job) -> JobError | None:
         case JobStatus.CANCELLED:
             return JobCancelledError(f"{where} was cancelled", job=job)
         case JobStatus.EXPIRED:
-            return JobExpiredError(f"{where} is no longer known to the service; its result cannot be had any more", job=job)
+            return JobExpiredError(f"{where} is no longer known to the service; {_EXPIRED}", job=job)
         case JobStatus.UNKNOWN:
             return in_doubt(job)
     return None
@@ -180,6 +181,14 @@ def settled(job: Job, snapshot: Snapshot) -> Cost:
     certainty = Certainty.UNKNOWN if quote.amount is None else Certainty.ESTIMATED
     basis = "as quoted; the service does not say whether such a job is billed"
     return Cost(amount=quote.amount, unit=quote.unit, certainty=certainty, basis=basis)
+
+
+def reopened(job: Job, snapshot: Snapshot) -> Job:
+    """Return a job that had expired as it goes on, now that the service knows it; what was only presumed of its cost is dropped."""
+    presumed = settled(attrs.evolve(job, cost=None), Snapshot(status=job.status))
+    status = snapshot.status if snapshot.status in LIVE else JobStatus.RUNNING
+    cost = None if job.cost == presumed else job.cost
+    return attrs.evolve(job, status=status, finished_at=None, failure=None, cost=cost, progress=snapshot.progress)
 
 
 def result_of(job: Job, snapshot: Snapshot, cost: Cost) -> Result:

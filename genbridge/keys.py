@@ -84,6 +84,11 @@ class Key:
     problem: str | None = None
 
 
+def may_be_key(text: str) -> bool:
+    """Whether a text is as long as a key, so that a message had better not repeat it."""
+    return len(text) >= _TYPICAL
+
+
 def from_variable(name: str, env: Mapping[str, str]) -> Key:
     """Read the key in an environment variable; none when it is not set or empty."""
     if not _VARIABLE.fullmatch(name):
@@ -119,4 +124,4 @@ def _key(text: str, source: str) -> Key:
 
 def _unless_key(name: str) -> str:
     """Return the name of a variable or file, unless it may be a key that somebody put there: long, not in capitals, no path."""
-    return name if len(name) < _TYPICAL or name.upper() == name or "/" in name or "\\" in name else "that api_key names"
+    return name if not may_be_key(name) or name.upper() == name or "/" in name or "\\" in name else "that api_key names"

@@ -9,7 +9,7 @@ from contextlib import suppress
 import attrs
 
 from genbridge.agenda import Agenda
-from genbridge.drives import Drive, result_of, settled, sober
+from genbridge.drives import Drive, reopened, result_of, settled, snapshot_of, sober
 from genbridge.errors import GenbridgeError, JournalError, NotFoundError, RateLimitError, ServiceError
 from genbridge.journal import Journal, Paused
 from genbridge.timing import Clock
@@ -72,6 +72,22 @@ class Polls:
             return
         drive.publish(attrs.evolve(drive.snapshot, note=str(error)))
         self._schedule_poll(drive)
+
+    async def ask_again(self, drive: Drive) -> None:
+        """Poll a job that has expired once more, and take it where the service knows it after all."""
+        try:
+            snapshot = sober(await drive.account.poll(drive.job))
+        except GenbridgeError as error:
+            _log.info("job %s has expired, and was asked for again in vain: %s", drive.job.id, error)
+            return
+        if snapshot.status is JobStatus.EXPIRED:
+            return
+        _log.warning("job %s had expired, and the service knows it all the same", drive.job.id)
+        job = reopened(drive.job, snapshot)
+        drive.lease = await self._journal.reopen(job)
+        drive.job = await self._journal.get(job.id) or job
+        drive.misses, drive.missing_since = 0, None
+        drive.publish(snapshot_of(drive.job))
 
     # "Too many", said to a poll.
 

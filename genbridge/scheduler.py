@@ -21,6 +21,7 @@ from genbridge.drives import LIVE, Drive, Listener, in_doubt, nothing, outcome, 
 from genbridge.errors import (
     BackendError,
     CancelUnsupportedError,
+    ConfigError,
     GenbridgeError,
     JobError,
     JobTimeoutError,
@@ -219,12 +220,14 @@ class Scheduler:
     # Taking a job over.
 
     async def _take(self, drive: Drive) -> None:
-        if drive.job.status.terminal:
+        if drive.job.status.terminal and drive.job.status is not JobStatus.EXPIRED:
             self._end(drive)
             return
         lease = await self._journal.acquire(drive.job.id)
         drive.job = await self._journal.get(drive.job.id) or drive.job
         drive.lease = lease
+        if drive.job.status is JobStatus.EXPIRED:
+            await self._polls.ask_again(drive)
         drive.started = self._clock.monotonic() - self._age(drive.job)
         drive.posted = self._clock.monotonic()
         if drive.job.status.terminal:
@@ -237,6 +240,7 @@ class Scheduler:
         elif drive.job.status is JobStatus.PENDING and not drive.send:
             await self._leave(drive, drive.lease)
         elif drive.job.status is JobStatus.PENDING:
+            await self._check_key(drive, drive.lease)
             self._spawn(self._guard(drive, self._submits.submit, drive, drive.account.config.patience))
         else:
             self._spawn(self._guard(drive, partial(self._submits.resolve, patient=True), drive))
@@ -252,6 +256,15 @@ class Scheduler:
                 job=drive.job,
             )
         )
+
+    async def _check_key(self, drive: Drive, lease: Lease) -> None:
+        """Leave a job that waits to be sent as it is where its backend has no key; raises `ConfigError`."""
+        try:
+            drive.account.config.require_key()
+        except ConfigError:
+            await self._journal.release(lease)
+            drive.lease = None
+            raise
 
     def _age(self, job: Job) -> float:
         since = job.submitted_at or job.created_at
@@ -284,10 +297,7 @@ class Scheduler:
         if not provider_id.strip():
             problem = Problem("provider_id", f"{provider_id!r} is no id; give the one that the service shows")
             raise RequestError(f"job {job.id} cannot be attached", problems=[problem])
-        holder = await self._journal.holder(job.backend, provider_id)
-        if holder is not None:
-            where = f"job {holder.id} on record has this id on backend {job.backend!r}; look for another"
-            raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)])
+        await self._check_holder(job, provider_id)
         lease, job = await self._doubtful(job)
         found = attrs.evolve(job, status=JobStatus.QUEUED, provider_id=provider_id, submitted_at=job.created_at, failure=None)
         try:
@@ -315,9 +325,19 @@ class Scheduler:
             raise _busy(job)
         return lease, job
 
+    async def _check_holder(self, job: Job, provider_id: str) -> None:
+        """Raise `RequestError` when another job on record has a service's id."""
+        holder = await self._journal.holder(job.backend, provider_id)
+        if holder is not None:
+            where = f"job {holder.id} on record has this id on backend {job.backend!r}; look for another"
+            raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)])
+
     async def _settle(self, lease: Lease, job: Job) -> None:
         """Record what a person says of a job in doubt, and let whoever still looks into it go."""
         if not await self._journal.settle(lease, job):
+            await self._journal.release(lease)
+            if job.provider_id is not None:
+                await self._check_holder(job, job.provider_id)
             raise _busy(job)
         if drive := self._drives.pop(job.id, None):
             drive.end(

@@ -11,9 +11,11 @@ from typing import Any
 import attrs
 
 from genbridge.errors import Problem
+from genbridge.keys import may_be_key
 from genbridge.words import did_you_mean, listed
 
 _HUGE = 10**15
+_HIDDEN = "***"
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _DOTTED = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
@@ -28,7 +30,9 @@ def join(place: str, name: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value for a message; of what may hold others, and so a key, only its kind."""
+    """Return a value for a message; of what may hold others or be an API key, only its kind."""
+    if isinstance(value, str) and may_be_key(value):
+        return "a text as long as a key"
     if isinstance(value, int) and abs(value) > _HUGE:
         return "so large a number"
     if isinstance(value, dict):
@@ -41,7 +45,7 @@ class Table:
     """One table of a file. What is asked for is known; what is wrong is put into `problems`, which all tables of a file share.
 
     A value that is missing or wrong reads as `None`, or as the default. Values of unknown keys are never repeated: one may be a key
-    whose name was misspelt.
+    whose name was misspelt. Nor is anything that is as long as a key, as one may stand where it does not belong.
     """
 
     entries: Mapping[str, Any] = attrs.field(repr=False)
@@ -55,6 +59,10 @@ class Table:
     def wrong(self, name: str, message: str) -> None:
         """Record a mistake at a key."""
         self.problems.append(Problem(join(self.place, name), message))
+
+    def wrong_name(self, name: str, message: str) -> None:
+        """Record a mistake at a key that nobody knows; it is not named where it may be an API key in the wrong place."""
+        self.wrong(_HIDDEN if may_be_key(name) else name, message)
 
     def get(self, name: str) -> Any:
         """Return a key's value as it is."""
@@ -143,7 +151,7 @@ class Table:
         for name in self.unread():
             near = did_you_mean(name, self._known)
             if near or complete:
-                self.wrong(name, f"unknown key{near or f'; known are {listed(self._known)}'}")
+                self.wrong_name(name, f"unknown key{near or f'; known are {listed(self._known)}'}")
 
 
 def lines(text: str) -> dict[str, int]:

@@ -23,6 +23,7 @@ from studio import (
     a_service,
     accepted,
     done,
+    left_unsent,
     opened,
     running,
     said,
@@ -30,6 +31,7 @@ from studio import (
 
 import genbridge
 from genbridge import (
+    Backend,
     BackendConfig,
     BlockingClient,
     BlockingHandle,
@@ -43,6 +45,8 @@ from genbridge import (
     InsufficientCreditsError,
     JobFailedError,
     JobStatus,
+    Model,
+    Price,
     Quote,
     Reply,
     RequestError,
@@ -53,8 +57,9 @@ from genbridge import (
     TransportError,
     Verdict,
     VideoRequest,
+    hookimpl,
 )
-from genbridge.batches import Entry, stable_ids
+from genbridge.batches import Batch, Entry, stable_ids
 from genbridge.budgets import Budget
 from genbridge.transport import Origin
 
@@ -250,6 +255,47 @@ async def test_a_batch_that_is_too_dear_as_a_whole_sends_nothing(terms: dict[str
     assert [] == service.calls
 
 
+async def test_what_was_recorded_and_never_sent_is_part_of_what_a_batch_costs(tmp_path: Path) -> None:
+    """As running it sends that too: it is in the total, and held to the caller's caps; for those of the account it counts once."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await left_unsent(client.generate_many(THREE[:1]), service, client)
+    async with opened(service, config=a_config(budget=Budget(total=100)), journal=tmp_path / "jobs.db") as client:
+        for terms in ({"max_total": 99}, {"max_cost": 49}):
+            with pytest.raises(BudgetError, match="nothing was sent"):
+                await client.batch(THREE[:2], **terms)
+        batch = await client.batch(THREE[:2], max_total=100)
+        assert ("<Batch of 2: 2 to send>", [100.0]) == (repr(batch), [total.amount for total in batch.totals])
+        assert 1 == len(service.posts)
+        assert [None, None] == [outcome.error for outcome in await service.clock.run(batch.run())]
+    assert 3 == len(service.posts)
+
+
+async def test_what_was_never_sent_to_a_backend_that_is_gone_stops_no_batch(tmp_path: Path) -> None:
+    """Its outcome says which is missing."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    spare = {"spare": attrs.evolve(a_config().backends["main"], name="spare")}
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await left_unsent(client.generate_many(THREE[:1]), service, client)
+    async with opened(service, config=Config(backends=spare), journal=tmp_path / "jobs.db") as client:
+        first, second = await service.clock.run(client.generate_many(THREE[:2]))
+    assert isinstance(first.error, genbridge.ConfigError)
+    assert second.error is None
+
+
+async def test_fractions_that_add_up_to_what_may_be_spent_are_spent() -> None:
+    """Three tenths of a credit are no more than 0.3, though they are in binary."""
+    service = a_service()
+    async with opened(service, studio=Studio(price=0.1)) as client:
+        requests = [VideoRequest("a fox", duration=3), *(VideoRequest(f"a hat {number}", duration=1) for number in range(3))]
+        batch = await client.batch(requests, max_cost=0.3, max_total=0.6)
+        outcomes = await service.clock.run(batch.run())
+        assert [None] * 4 == [outcome.error for outcome in outcomes]
+        with pytest.raises(BudgetError, match=r"it would cost 0.6 credits .*, the most for the batch is 0.59"):
+            await client.batch(requests, name="again", max_total=0.59)
+    assert 4 == len(service.posts)
+
+
 async def test_a_total_with_an_unknown_price_is_unknown() -> None:
     """And keeps to no cap."""
     async with opened(a_service()) as client:
@@ -277,6 +323,49 @@ async def test_no_backend_of_a_route_is_asked_that_is_dearer_than_what_was_agree
         with pytest.raises(InsufficientCreditsError):
             await service.clock.run(client.submit(REQUEST, backend="both"))
     assert 3 == len(service.posts)
+
+
+class Rising(Studio):
+    """A service whose live prices are a fifth of those that its plugin knows, which count again when the list is old."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.provider = attrs.evolve(self.provider, catalogue_ttl=60.0)
+
+    @hookimpl
+    def models(self, backend: Backend) -> Call:
+        return Call.get("/models")
+
+    @hookimpl
+    def catalogue(self, backend: Backend, reply: Reply) -> tuple[Model, ...]:
+        return tuple(attrs.evolve(model, prices=(Price(amount=2.0, per="second"),)) for model in self.provider.models)
+
+
+async def test_a_price_that_rises_before_the_batch_is_run_is_not_paid() -> None:
+    """Nobody agreed to it; made anew, the batch has the new price."""
+    service = a_service()
+    async with opened(service, studio=Rising()) as client:
+        await client.models()
+        batch = await client.batch(THREE, max_total=30)
+        assert [30.0] == [total.amount for total in batch.totals]
+        service.clock.advance(61)
+        outcomes = await service.clock.run(batch.run())
+        words = "it would cost 50 credits, and not the 10 that was agreed to; nothing was sent. Ask for the price anew"
+        assert [words] * 3 == [isinstance(outcome.error, BudgetError) and str(outcome.error) for outcome in outcomes]
+        assert [] == service.posts
+        assert [None] * 3 == [outcome.error for outcome in await service.clock.run(client.generate_many(THREE))]
+
+
+async def test_what_another_process_recorded_dearer_meanwhile_is_not_sent_either(tmp_path: Path) -> None:
+    """Under the same id: it is on record and was never sent, and running the batch would send it."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client, opened(service, journal=tmp_path / "jobs.db") as other:
+        batch = await client.batch([REQUEST])
+        cheap = attrs.evolve(batch.entries[0], quote=Quote(amount=49.0, backend="main"))
+        await left_unsent(other.generate_many([REQUEST]), service, other)
+        (outcome,) = await service.clock.run(Batch(client, [cheap], max_cost=None, retry_failed=False).run())
+    assert isinstance(outcome.error, BudgetError)
+    assert 1 == len(service.posts)
 
 
 @pytest.mark.parametrize("most", [float("nan"), -1, "6", True])

@@ -82,3 +82,5 @@ def test_whether_it_matters_what_was_spent_before(budget: Budget, counts: bool) 
 def test_fractions_of_a_credit_add_up_to_what_they_are() -> None:
     """Three tenths are not more than 0.3, though they are in binary."""
     assert would(Budget(total=0.3), 0.1, 0.1, 0.1) == ""
+    assert would(Budget(per_job=0.3), 0.1 * 3) == ""
+    assert "the most for one job is 0.3" in would(Budget(per_job=0.3), 0.300001)

@@ -20,6 +20,7 @@ from studio import (
     LOST,
     REFUSED_CONNECTION,
     REQUEST,
+    InlineJournal,
     KeyedStudio,
     Service,
     Studio,
@@ -27,6 +28,7 @@ from studio import (
     a_service,
     accepted,
     done,
+    left_unsent,
     opened,
     refused_once,
     running,
@@ -46,6 +48,7 @@ from genbridge import (
     JobStatus,
     JobTimeoutError,
     JournalError,
+    PluginError,
     Reply,
     RequestError,
     ServiceError,
@@ -165,6 +168,49 @@ async def test_jobs_of_a_backend_that_is_gone_are_named_after_the_others_were_re
             await service.clock.run(client.resume())
         ended = [job.backend async for job in client.jobs(status=JobStatus.SUCCEEDED)]
     assert ["second"] == ended
+
+
+async def _one_at_each(service: Service, path: Path) -> None:
+    """Leave a running job of a backend whose package is broken later, of one that is gone later, and of one that stays."""
+    backends = {name: BackendConfig(name=name, provider=name, api_key=Secret(KEY)) for name in ("broken", "gone", "studio")}
+    providers = {name: Studio(name) for name in backends}
+    async with _client_of(service, path, Config(backends=backends), providers) as client:
+        for name in backends:
+            await client.submit(REQUEST, backend=name, id=name)
+
+
+def _client_of(service: Service, path: Path, config: Config, providers: dict[str, object]) -> Client:
+    journal = InlineJournal(path, now=lambda: service.clock.now().timestamp())
+    return Client(config, journal=journal, providers=providers, clock=service.clock, transport=service)  # type: ignore[arg-type]
+
+
+def _what_is_left(service: Service, path: Path) -> Client:
+    backends = {name: BackendConfig(name=name, provider=name, api_key=Secret(KEY)) for name in ("broken", "studio")}
+    return _client_of(service, path, Config(backends=backends), {"broken": object(), "studio": Studio()})
+
+
+async def test_jobs_that_cannot_be_driven_keep_no_other_from_its_end(tmp_path: Path) -> None:
+    """Whatever is wrong with them; it is told when the others have ended."""
+    service = a_service(polls=[running(), done()])
+    await _one_at_each(service, tmp_path / "jobs.db")
+    async with _what_is_left(service, tmp_path / "jobs.db") as client:
+        with pytest.raises(GenbridgeError, match=r"'broken'.*; there are jobs of backend 'gone'"):
+            await service.clock.run(client.resume())
+        assert ["studio"] == [job.id async for job in client.jobs(status=JobStatus.SUCCEEDED)]
+
+
+async def test_a_job_that_cannot_be_driven_says_so_when_it_is_asked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing is waited for, all handles are returned, and each has its own error; the log has it too."""
+    service = a_service(polls=[running(), done()])
+    await _one_at_each(service, tmp_path / "jobs.db")
+    async with _what_is_left(service, tmp_path / "jobs.db") as client:
+        broken, gone, studio = await client.resume(wait=False)
+        with pytest.raises(PluginError):
+            await broken.result()
+        with pytest.raises(ConfigError, match="backend 'gone'"):
+            await gone.result()
+        assert "studio" == (await service.clock.run(studio.result())).job_id
+    assert any("job gone is not resumed" in record.getMessage() for record in caplog.records)
 
 
 async def test_a_job_that_another_client_drives_is_watched_and_not_polled(tmp_path: Path) -> None:
@@ -316,6 +362,25 @@ async def test_a_job_dearer_than_it_may_be_is_not_sent() -> None:
             await client.submit(attrs.evolve(REQUEST, duration=4), max_cost=30)
         await client.submit(attrs.evolve(REQUEST, duration=4))
     assert 1 == len(service.posts)
+
+
+async def test_a_job_that_was_never_sent_is_held_to_what_it_may_cost_too(tmp_path: Path) -> None:
+    """It is sent by the call that names its id, so that call's cap and the configuration's of now hold; it stays on record."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await left_unsent(client.submit(REQUEST, id="wish"), service, client)
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        with pytest.raises(BudgetError, match="it would cost 50 credits, the most for one job is 49; nothing was sent"):
+            await client.submit(REQUEST, id="wish", max_cost=49)
+    async with opened(service, journal=tmp_path / "jobs.db", config=a_config(budget=Budget(per_job=48))) as client:
+        with pytest.raises(BudgetError, match="the most for one job is 48"):
+            await client.submit(REQUEST, id="wish", max_cost=49)
+        assert ["wish"] == [job.id for job in await client.unsent()]
+    assert 1 == len(service.posts)
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        handle = await client.submit(REQUEST, id="wish", max_cost=50)
+        await service.clock.run(handle.result())
+    assert 2 == len(service.posts)
 
 
 @pytest.mark.parametrize("cap", [float("nan"), -1, "12", True])

@@ -460,6 +460,30 @@ def test_a_backend_without_api_key_takes_its_provider_s_variable(read: Read) -> 
     assert (Secret(KEY), "env ACME_KEY") == (found.api_key, found.key_source)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f'[backends.a]\nprovider = "{KEY}"', "a.provider: a text as long as a key is no installed provider; installed are"),
+        (
+            backend(f'max_concurrent = "{KEY}"'),
+            "studio.max_concurrent: a text as long as a key cannot be used; give a whole number",
+        ),
+        (backend(f'"{KEY}" = 1'), 'backends.studio."***": unknown key; known are provider'),
+        (backend(f"[backends.studio.{KEY}]"), 'backends.studio."***": unknown key; known are provider'),
+        (backend(f"limits.{KEY}.submits = 1"), 'limits."***": a text as long as a key is no medium and no model of acme'),
+        (f'default = "{KEY}"\n{backend()}', "default: a text as long as a key is no backend and no route"),
+        (backend(f'[routes.all]\nbackends = ["{KEY}"]'), "routes.all.backends: a text as long as a key is no backend"),
+        (backend(f'[routes.all]\nbackends = ["studio"]\nprefer = "{KEY}"'), "prefer: a text as long as a key is not one of order"),
+        (f'[backends."{KEY}="]\nprovider = "acme"', 'backends."***": a text as long as a key cannot be a name'),
+        (f'"{KEY}" = 1\n{backend()}', '"***": unknown key; known are backends'),
+    ],
+)
+def test_a_key_in_a_wrong_place_is_not_shown(read: Read, text: str, expected: str) -> None:
+    """The message says where it stands, and not what is there."""
+    (found,) = mistakes(read, text)
+    assert (True, False) == (expected in found, KEY in found)
+
+
 def test_a_key_of_another_type_is_not_shown(read: Read) -> None:
     """A number may be a key as well."""
     (found,) = mistakes(read, '[backends.studio]\nprovider = "acme"\napi_key = 123456789')

@@ -703,6 +703,60 @@ async def test_a_cancelled_download_leaves_a_part_to_resume(tmp_path: Path, serv
     assert (PNG, ["bytes=1000-"]) == (path.read_bytes(), shelf.asked_from)
 
 
+@attrs.define
+class Slow:
+    """A file that stops in the middle of its first answer until it is `over`; what comes then is `rest`."""
+
+    shelf: Shelf
+    rest: bytes
+    over: asyncio.Event = attrs.field(factory=asyncio.Event)
+    arrived: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if self.arrived.is_set():
+            return await self.shelf.answer(request)
+        response = web.StreamResponse(headers={"ETag": '"v1"', "Content-Length": str(len(PNG))})
+        await response.prepare(request)
+        await response.write(PNG[:1000])
+        await self.over.wait()
+        await response.write(self.rest)
+        return response
+
+    def report(self, progress: Progress) -> None:
+        if progress.done:
+            self.arrived.set()
+
+
+async def test_finding_a_file_takes_nothing_from_whoever_still_writes_it(
+    tmp_path: Path, serve: Callable[..., Awaitable[str]]
+) -> None:
+    """Another has saved it meanwhile, and a third finds it: the first ends with the same file, and nothing is left of its part."""
+    slow = Slow(Shelf(), rest=PNG[1000:])
+    link = f"{await serve(x=slow.answer)}/x"
+    first = asyncio.create_task(download(result(link), tmp_path, progress=slow.report))
+    await slow.arrived.wait()
+    saved = [await download(result(link), tmp_path) for _ in range(2)]
+    assert [1000] == [part.stat().st_size for part in parts(tmp_path)]
+    slow.over.set()
+    assert saved == [await first] * 2
+    assert [saved[0][0].name, f"{saved[0][0].name}.json"] == names(tmp_path)
+
+
+async def test_a_file_that_somebody_else_has_saved_by_then_is_no_error(
+    tmp_path: Path, serve: Callable[..., Awaitable[str]]
+) -> None:
+    """Whatever went wrong here: it is where it is wanted."""
+    slow = Slow(Shelf(), rest=b"")
+    link = f"{await serve(x=slow.answer)}/x"
+    first = asyncio.create_task(download(result(link), tmp_path, policy=DownloadPolicy(attempts=1), progress=slow.report))
+    await slow.arrived.wait()
+    saved = await download(result(link), tmp_path)
+    for part in parts(tmp_path):
+        part.unlink()
+    slow.over.set()
+    assert saved == await first
+
+
 # Refused
 
 

@@ -345,6 +345,16 @@ async def test_a_refused_jobs_reservation_is_released(journal: SqliteJournal) ->
     await journal.add(a_job(2), caps)
 
 
+async def test_a_job_that_was_made_for_nothing_counts_as_a_job(journal: SqliteJournal) -> None:
+    """The caps in jobs are for what is made, and not for what is paid."""
+    lease, attempt = await begun(journal, a_job(1))
+    await journal.submitted(attempt, a_job(1, status=JobStatus.RUNNING, provider_id="p1"))
+    await journal.update(lease, ended(a_job(1), cost=Cost(amount=0)))
+    assert Used(amount=0.0, jobs=1) == (await journal.usage("studio")).ever
+    with pytest.raises(BudgetError, match="has had 1 jobs, the most is 1"):
+        await journal.add(a_job(2), Budget(jobs=1))
+
+
 async def test_the_days_cap_on_jobs_counts_them(journal: SqliteJournal) -> None:
     """One a day is one a day, and the next day is another."""
     await journal.add(a_job(1), Budget(jobs_per_day=1))
@@ -581,6 +591,14 @@ async def test_a_damaged_row_does_not_hide_the_others(journal: SqliteJournal, ca
     assert any("job-1" in record.getMessage() and "p7" in record.getMessage() for record in caplog.records)
 
 
+async def test_a_damaged_row_does_not_shorten_a_page(journal: SqliteJournal) -> None:
+    """A page that is short is the last, and what comes after it would never be seen."""
+    for number in range(4):
+        await journal.add(a_job(number), Budget())
+    await journal._store.do(lambda db: db.execute("update jobs set quote = '{' where id = 'job-2'"))
+    assert ["job-3", "job-1"] == [job.id for job in await journal.page(limit=2)]
+
+
 async def test_a_journal_that_was_removed_takes_no_intent(journal: SqliteJournal) -> None:
     """Nobody would find it again, so nothing is sent."""
     lease = await journal.add(a_job(), Budget())
@@ -643,6 +661,31 @@ async def test_a_job_is_recorded_once(journal: SqliteJournal) -> None:
     assert a_job() == await journal.get("job-1")
 
 
+async def test_a_job_counts_for_the_day_on_which_it_is_sent(journal: SqliteJournal, clock: WallClock) -> None:
+    """And until then for that on which it was recorded, so that no day has more submits than its cap."""
+    caps = Budget(jobs_per_day=1)
+    waiting = await journal.add(a_job(1), caps)
+    assert waiting is not None
+    clock.seconds += 86400
+    assert Usage(ever=Used(amount=100.0, jobs=1)) == await journal.usage("studio")
+    assert isinstance(await journal.begin_submit(waiting, [], caps), Attempt)
+    assert Used(amount=100.0, jobs=1) == (await journal.usage("studio")).today
+    later = a_job(2, created_at=NOON + timedelta(days=1))
+    with pytest.raises(BudgetError, match="has had 1 jobs today"):
+        await journal.add(later, caps)
+
+
+async def test_what_was_recorded_yesterday_is_not_sent_above_the_cap_of_today(journal: SqliteJournal, clock: WallClock) -> None:
+    """The day may be full by then."""
+    caps = Budget(per_day=100)
+    waiting = await journal.add(a_job(1), caps)
+    assert waiting is not None
+    clock.seconds += 86400
+    await journal.add(a_job(2, created_at=NOON + timedelta(days=1)), caps)
+    with pytest.raises(BudgetError, match="spent or reserved 100 today"):
+        await journal.begin_submit(waiting, [], caps)
+
+
 async def test_caps_for_ever_count_all_days(journal: SqliteJournal, clock: WallClock) -> None:
     """Beside those of a day."""
     await journal.add(a_job(1, created_at=NOON - timedelta(days=9)), Budget())
@@ -699,6 +742,31 @@ async def test_a_limit_of_a_medium_or_a_model_holds_only_its_own(journal: Sqlite
     assert subject in wait.reason
     narrow = attrs.evolve(rule, media=rule.media and Media.IMAGE, model=rule.model and "nano-banana-2")
     assert isinstance(await journal.begin_submit(other, [narrow]), Attempt)
+
+
+@pytest.mark.parametrize("other", [{"request": ImageRequest("a hat")}, {"model": "veo-3.1"}])
+async def test_a_limit_looks_back_as_far_as_it_says_whatever_else_is_submitted(
+    journal: SqliteJournal, clock: WallClock, other: dict[str, Any]
+) -> None:
+    """A job that has a shorter limit, or none, takes nothing from the history of another's."""
+    rules = [Rule(limits=Limits(submits=1, per=3600), media=Media.VIDEO, model="seedance-2.0")]
+    await begun(journal, a_job(1))
+    clock.seconds += 600
+    await begun(journal, a_job(2, **other))
+    third = await journal.add(a_job(3), Budget())
+    assert third is not None
+    assert isinstance(await journal.begin_submit(third, rules), Wait)
+    clock.seconds += 3120
+    assert isinstance(await journal.begin_submit(third, rules), Attempt)
+
+
+async def test_submits_that_no_limit_counts_any_more_are_forgotten(journal: SqliteJournal, clock: WallClock) -> None:
+    """So that the record of them does not grow for ever, also of those that an earlier release recorded without their model."""
+    await journal._store.do(lambda db: db.execute("insert into submits (backend, at) values ('studio', ?)", (clock.seconds,)))
+    for number in range(1, 4):
+        await begun(journal, a_job(number))
+        clock.seconds += 121
+    assert 1 == await journal._store.do(lambda db: db.execute("select count(*) from submits").fetchone()[0])
 
 
 async def test_of_several_limits_the_longest_wait_is_told(journal: SqliteJournal) -> None:
@@ -761,6 +829,21 @@ async def test_files_that_are_wanted_somewhere_are_on_record_until_they_are_ther
     assert [tmp_path] == [job.save_to for job in await journal.unsaved()]
     await journal.saved("job-1")
     assert [] == await journal.unsaved()
+
+
+async def test_a_job_that_had_expired_is_taken_once_and_its_old_lease_is_worth_nothing(journal: SqliteJournal) -> None:
+    """What it reserves is held, whatever had been presumed of its cost."""
+    lease = await journal.add(a_job(), Budget())
+    assert lease is not None
+    expired = a_job(status=JobStatus.EXPIRED, provider_id="p1", finished_at=NOON, cost=Cost(amount=0.0))
+    await journal.update(lease, expired)
+    assert Usage() == await journal.usage("studio")
+    again = attrs.evolve(expired, status=JobStatus.RUNNING, finished_at=None, cost=None)
+    assert Lease("job-1", 2) == await journal.reopen(again)
+    assert await journal.reopen(again) is None
+    assert not await journal.update(lease, expired)
+    assert again == await journal.get("job-1")
+    assert Used(amount=100.0, jobs=1) == (await journal.usage("studio")).ever
 
 
 async def test_fresh_links_go_into_the_record_of_a_job_that_succeeded(journal: SqliteJournal) -> None:
@@ -852,6 +935,27 @@ async def test_a_job_that_nobody_follows_holds_its_place_for_half_an_hour(
     clock.seconds -= 10
     assert isinstance(await other.begin_submit(second, rules), Wait)
     clock.seconds += 10
+    assert isinstance(await other.begin_submit(second, rules), Attempt)
+    await other.aclose()
+
+
+async def test_half_an_hour_of_waiting_takes_nothing_from_a_jobs_place(
+    journal: SqliteJournal, tmp_path: Path, clock: WallClock
+) -> None:
+    """One whose process dies in its POST may run at the service from then on, however long it had waited to be sent."""
+    rules = [Rule(limits=Limits(concurrent=1))]
+    waiting = await journal.add(a_job(1), Budget())
+    assert waiting is not None
+    clock.seconds += 1900
+    assert isinstance(await journal.begin_submit(waiting, rules), Attempt)
+    await journal.aclose()
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    second = await other.add(a_job(2), Budget())
+    assert second is not None
+    clock.seconds += 1799
+    assert isinstance(await other.begin_submit(second, rules), Wait)
+    clock.seconds += 1
     assert isinstance(await other.begin_submit(second, rules), Attempt)
     await other.aclose()
 

@@ -26,6 +26,7 @@ from studio import (
     a_service,
     accepted,
     done,
+    left_unsent,
     opened,
     pending,
     refused_once,
@@ -65,7 +66,7 @@ from genbridge import (
     Verdict,
     hookimpl,
 )
-from genbridge.budgets import Budget
+from genbridge.budgets import Budget, Used
 from genbridge.config import PollConfig
 from genbridge.journal import Attempt, Lease
 from genbridge.limits import Rule
@@ -323,6 +324,96 @@ async def test_a_job_the_service_keeps_not_knowing_has_expired() -> None:
             await service.clock.run(handle.result())
     assert 50 == (handle.job.cost and handle.job.cost.amount)
     assert service.poll_times[-1] - service.poll_times[1] >= 30
+
+
+async def _expired(service: Service, path: Path) -> None:
+    """Leave a job that the service did not know for long enough, and knows again."""
+    service.polls = deque([running(), said(404)])
+    async with opened(service, journal=path) as client:
+        with pytest.raises(JobExpiredError, match="waiting for it again asks once more"):
+            await service.clock.run((await client.submit(REQUEST, id="fox")).result())
+
+
+async def test_a_job_that_has_expired_is_asked_about_once_more_and_goes_on_where_it_is_known(tmp_path: Path) -> None:
+    """Another account, a wrong address or an outage had it expire; it costs what it costs, and not what was presumed."""
+    service = a_service()
+    await _expired(service, tmp_path / "jobs.db")
+    service.polls = deque([running(), running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        assert Used(amount=50.0, jobs=1) == (await client.usage("main")).ever
+        handle = client.handle("fox")
+        assert {JobStatus.RUNNING, JobStatus.SUCCEEDED} == set(await service.clock.run(_states(handle)))
+        assert 1 == len((await handle.result()).assets)
+        assert (50.0, "10 credits per second × 5") == (handle.job.cost and (handle.job.cost.amount, handle.job.cost.basis))
+        assert Used(amount=50.0, jobs=1) == (await client.usage("main")).ever
+    assert 1 == len(service.posts)
+
+
+async def _states(handle: Handle) -> list[JobStatus]:
+    return [snapshot.status async for snapshot in handle.events()]
+
+
+@pytest.mark.parametrize("answer", [said(404), said(503), Reply.of({"id": "p1", "status": "expired"})])
+async def test_a_job_that_has_expired_stays_so_unless_the_service_knows_it(answer: Reply, tmp_path: Path) -> None:
+    """It is asked about once each time that somebody waits for it, by the same handle too, and never by resume."""
+    service = a_service()
+    await _expired(service, tmp_path / "jobs.db")
+    service.polls = deque([answer])
+    polled = len(service.poll_times)
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        assert [] == await service.clock.run(client.resume())
+        handle = client.handle("fox")
+        before = handle.job
+        for _ in range(2):
+            with pytest.raises(JobExpiredError):
+                await service.clock.run(handle.result())
+        assert before == client.handle("fox").job
+        service.polls = deque([done()])
+        await service.clock.run(handle.result())
+    assert 4 == len(service.poll_times) - polled
+
+
+async def test_what_was_charged_before_a_job_expired_stays_its_cost(tmp_path: Path) -> None:
+    """The service said so."""
+    service = a_service(submits=[accepted(cost=40)])
+    await _expired(service, tmp_path / "jobs.db")
+    service.polls = deque([running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        handle = client.handle("fox")
+        await service.clock.run(handle.result())
+    assert 40 == (handle.job.cost and handle.job.cost.amount)
+
+
+async def test_a_watched_job_that_expires_for_its_driver_goes_on_here(tmp_path: Path) -> None:
+    """The driver has another account's key: whoever has the right one takes the job from it, though it lives."""
+    service = OneAccount(submits=[accepted()], polls=[running(), running(), done()])
+    other = a_config(api_key=Secret("another-account-key-000000"))
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await client.submit(REQUEST, id="fox")
+    async with opened(service, config=other, journal=tmp_path / "jobs.db") as wrong:
+        await wrong.handle("fox")._attach()
+        async with opened(service, journal=tmp_path / "jobs.db") as client:
+            assert 1 == len((await service.clock.run(client.handle("fox").result())).assets)
+    assert 1 == len(service.posts)
+
+
+class OneAccount(Service):
+    """A service that knows no job of its one account by another's key."""
+
+    async def send(self, call: Call, origin: Origin) -> Reply:
+        return said(404) if KEY not in origin.headers["authorization"] else await super().send(call, origin)
+
+
+async def test_two_that_find_an_expired_job_known_again_drive_it_once(tmp_path: Path) -> None:
+    """One takes it, the other watches."""
+    service = a_service()
+    await _expired(service, tmp_path / "jobs.db")
+    service.polls = deque([running(), running(), running(), done()])
+    async with opened(service, journal=tmp_path / "jobs.db") as one, opened(service, journal=tmp_path / "jobs.db") as two:
+        polled = len(service.poll_times)
+        results = await service.clock.run(asyncio.gather(one.handle("fox").result(), two.handle("fox").result()))
+    assert results[0].assets == results[1].assets
+    assert 4 == len(service.poll_times) - polled
 
 
 async def test_done_without_a_file_keeps_polling() -> None:
@@ -974,6 +1065,36 @@ async def test_a_cap_that_was_lowered_holds_for_jobs_on_record_too(tmp_path: Pat
     assert 1 == len(service.posts)
 
 
+async def test_a_job_that_waits_to_be_sent_is_left_as_it_is_where_its_backend_has_no_key(tmp_path: Path) -> None:
+    """Another process, or this one tomorrow, has the key and sends it."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await left_unsent(client.submit(REQUEST, id="wish"), service, client)
+    async with opened(service, config=a_config(api_key=None), journal=tmp_path / "jobs.db") as keyless:
+        with pytest.raises(ConfigError, match="backend 'main' has no API key"):
+            await service.clock.run(keyless.resume())
+        assert ["wish"] == [job.id for job in await keyless.unsent()]
+        async with opened(service, journal=tmp_path / "jobs.db") as client:
+            (handle,) = await service.clock.run(client.resume())
+            assert JobStatus.SUCCEEDED is handle.job.status
+    assert 2 == len(service.posts)
+
+
+async def test_a_job_that_waits_for_a_process_that_goes_is_left_as_it_is_without_a_key(tmp_path: Path) -> None:
+    """Whoever watches it is told why it does not go on."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, config=a_config(api_key=None), journal=tmp_path / "jobs.db") as keyless:
+        async with opened(service, journal=tmp_path / "jobs.db") as client:
+            task = asyncio.create_task(client.submit(REQUEST, id="wish"))
+            await refused_once(service, client)
+            watched = keyless.handle("wish")
+            await watched._attach()
+            task.cancel()
+        with pytest.raises(ConfigError, match="backend 'main' has no API key"):
+            await service.clock.run(watched.result())
+        assert ["wish"] == [job.id for job in await keyless.unsent()]
+
+
 @pytest.mark.parametrize("provider_id", ["", "  "])
 async def test_an_id_that_is_none_is_not_taken(provider_id: str) -> None:
     """Nothing is asked and nothing changed."""
@@ -994,6 +1115,18 @@ async def test_one_id_of_the_services_belongs_to_one_job() -> None:
         with pytest.raises(RequestError, match=f"job {other.id} on record has this id on backend 'main'"):
             await handle.adopt("p1")
         assert JobStatus.UNKNOWN is client.handle(handle.id).job.status
+
+
+async def test_one_id_of_the_services_is_given_to_one_job_at_one_moment(tmp_path: Path) -> None:
+    """The other stays in doubt, and may be given another id."""
+    service = a_service(submits=[LOST], polls=[running()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client, opened(service, journal=tmp_path / "jobs.db") as other:
+        one, two = await in_doubt(client, service), await in_doubt(other, service)
+        given, refused = await service.clock.run(asyncio.gather(one.adopt("p1"), two.adopt("p1"), return_exceptions=True))
+        assert (None, RequestError) == (given, type(refused))
+        assert f"job {one.id} on record has this id on backend 'main'" in str(refused)
+        assert JobStatus.UNKNOWN is client.handle(two.id).job.status
+        await client.handle(two.id).adopt("p2")
 
 
 @pytest.mark.parametrize("settle", [Handle.not_sent, lambda handle: handle.adopt("p9")])

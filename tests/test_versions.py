@@ -270,6 +270,20 @@ async def test_what_old_jobs_cost_and_reserve_counts(journal_file: Path) -> None
         assert Counter(() if short else ["one more"]) == services.prompts
 
 
+async def test_old_jobs_that_were_made_for_nothing_count_as_jobs(journal_file: Path) -> None:
+    """The old release let go of them."""
+    journal = InlineJournal(Path(shutil.copy(journal_file, journal_file.with_name("copy.db"))))
+    await journal.open()
+    before = await journal.usage("film")
+    await journal.aclose()
+    with closing(sqlite3.connect(journal_file)) as db, db:
+        db.execute("update jobs set held = 0 where status = 'succeeded'")
+    journal = InlineJournal(journal_file)
+    await journal.open()
+    assert before == await journal.usage("film")
+    await journal.aclose()
+
+
 async def test_old_submits_count_for_limits(journal_file: Path) -> None:
     """The last minute's, whichever release sent them."""
     with closing(sqlite3.connect(journal_file)) as db:

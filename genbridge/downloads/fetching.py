@@ -107,7 +107,7 @@ class _Desk:
         self._turns = asyncio.Semaphore(self.policy.concurrency)
 
     async def save(self, index: int) -> Path:
-        """Save one asset, in its turn; raises `DownloadError` that says which one it is."""
+        """Save one asset, in its turn; raises `DownloadError` that says which one, unless somebody else has saved it by then."""
         asset = self.result.assets[index]
         name = stem(self.result, index)
         try:
@@ -115,6 +115,8 @@ class _Desk:
                 return await self._found(index, name) or await self._fetched(index, name)
         except DownloadError as error:
             failure = DownloadError(f"{name!r} ({without_query(asset.url)}): {error.message}", asset=asset, expired=error.expired)
+        if (path := await self._found(index, name)) is not None:
+            return path
         raise failure
 
     async def _found(self, index: int, name: str) -> Path | None:

@@ -183,10 +183,15 @@ def open_part(directory: Path, name: str) -> Part:
 
 
 def remove_part(directory: Path, name: str) -> None:
-    """Remove what a process left that was killed after it had given a file its name."""
+    """Remove what a process left that was killed after it had given a file its name; what somebody is at work on stays."""
+    path, record = directory / f".{name}.part", directory / f".{name}.part.json"
     with contextlib.suppress(OSError):
-        (directory / f".{name}.part").unlink(missing_ok=True)
-        (directory / f".{name}.part.json").unlink(missing_ok=True)
+        if not os.path.lexists(path):
+            record.unlink(missing_ok=True)
+        elif (file := _locked(path)) is not None:
+            with file:
+                path.unlink()
+                record.unlink(missing_ok=True)
 
 
 def _locked(path: Path) -> io.FileIO | None:

@@ -104,6 +104,9 @@ class Journal(Protocol):
     async def update(self, lease: Lease, job: Job) -> bool:
         """Record how far a running job is, or how it ended; `False` when the lease is lost."""
 
+    async def reopen(self, job: Job) -> Lease | None:
+        """Record that a job that had expired goes on, and take its lease; `None` when it is not expired any more."""
+
     async def refresh(self, job: Job) -> None:
         """Record a finished job's result anew, as when the service gave fresh links to the same files."""
 
@@ -113,7 +116,7 @@ class Journal(Protocol):
     async def settle(self, lease: Lease, job: Job) -> bool:
         """Record what a person says of a job in doubt, which a late answer with the right attempt still puts right.
 
-        Returns `False` when the lease is lost.
+        Returns `False` when the lease is lost, or when another job on record has the service's id that it says.
         """
 
     async def get(self, job_id: str) -> Job | None:
@@ -131,7 +134,10 @@ class Journal(Protocol):
         before: tuple[float, str] | None = None,
         limit: int,
     ) -> Sequence[Job]:
-        """Return jobs, newest first, that come after the one with that creation time and id."""
+        """Return jobs, newest first, that come after the one with that creation time and id.
+
+        They are `limit` where there are as many, not counting those whose record is damaged.
+        """
 
     async def unfinished(self) -> Sequence[Job]:
         """Return the unfinished jobs that no other living driver has, oldest first."""

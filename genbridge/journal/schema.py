@@ -46,7 +46,12 @@ drop table old_pauses;
 alter table drivers add column tick real;
 """
 
-_STEPS = (_FIRST, _SECOND)
+_THIRD = """
+alter table jobs add column intended real;
+update jobs set held = 1 where status = 'succeeded';
+"""
+
+_STEPS = (_FIRST, _SECOND, _THIRD)
 
 VERSION = len(_STEPS)
 """The version of the schema, kept in `user_version`."""

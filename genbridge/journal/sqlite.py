@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,17 +31,25 @@ _RUNNING = (
 )
 _FORSAKEN = (
     "select count(*) from jobs where backend = ? and finished is null "
-    "and status in ('submitting', 'queued', 'running') and coalesce(submitted, created) <= ? and forsaken(owner)"
+    "and status in ('submitting', 'queued', 'running') and coalesce(submitted, intended, created) <= ? and forsaken(owner)"
 )
+_FORGET = "delete from submits where backend = ? and at <= ? and (model is null or (media = ? and model = ?))"
+"""Only those of the job's own model: its rules are all that count them, while a limit of another may look back further."""
 _DOUBT_LASTS = 1800.0
 """Seconds for which a job that may have been accepted, or that nobody follows, counts as one that the service works on."""
 _ANSWER_LASTS = 120.0
 """Seconds after which a submit that was never answered is taken to have reached the service."""
+_HOLDER = "select 1 from jobs as other where other.backend = :backend and other.provider_id = :provider_id and other.id != :id"
 _DAY = 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
 
 _NAMED = "select id from jobs where id >= ? and id < ? order by created, id"
-_USED = "select total(coalesce(charged, reserved)), count(*) from jobs where backend = ? and held and created >= ? and id != ?"
+_USED = """
+select total(amount), count(*), total(amount) filter (where at >= :today), count(*) filter (where at >= :today) from
+  (select coalesce(charged, reserved) as amount, coalesce(intended, created) as at from jobs
+  where backend = :backend and held and id != :but)
+"""
+"""A job counts for the day on which it was sent last, and until it is for that on which it was recorded."""
 _SPENT = """
 select backend, provider, model, media, unit, cast(created / 86400 as integer) as day, count(*) as jobs,
   total(charged) as charged,
@@ -127,8 +136,9 @@ class SqliteJournal:
         check(job.backend, job.quote, budget, usage)
 
     def _usage(self, db: sqlite3.Connection, backend: str, *, but: str = "") -> Usage:
-        today, ever = (db.execute(_USED, (backend, since, but)).fetchone() for since in (self._now() // _DAY * _DAY, 0.0))
-        return Usage(today=Used(amount=today[0], jobs=today[1]), ever=Used(amount=ever[0], jobs=ever[1]))
+        values = {"today": self._now() // _DAY * _DAY, "backend": backend, "but": but}
+        amount, jobs, amount_today, jobs_today = db.execute(_USED, values).fetchone()
+        return Usage(today=Used(amount=amount_today, jobs=jobs_today), ever=Used(amount=amount, jobs=jobs))
 
     async def usage(self, backend: str) -> Usage:
         """Return what counts against a backend's caps."""
@@ -171,23 +181,24 @@ class SqliteJournal:
             if job is None:
                 return None
             self._check_budget(db, job, budget)
-            if wait := self._wait(db, job.backend, rules):
+            if wait := self._wait(db, job, rules):
                 return wait
-            db.execute("update jobs set status = 'submitting', attempt = ? where id = ?", (token, lease.job_id))
+            now = self._now()
+            db.execute("update jobs set status = 'submitting', attempt = ?, intended = ? where id = ?", (token, now, lease.job_id))
             db.execute(
                 "insert into submits (backend, media, model, at, job) values (?, ?, ?, ?, ?)",
-                (job.backend, job.media, job.model, self._now(), job.id),
+                (job.backend, job.media, job.model, now, job.id),
             )
             return Attempt(lease.job_id, token)
 
         return await self._store.do(work)
 
-    def _wait(self, db: sqlite3.Connection, backend: str, rules: Sequence[Rule]) -> Wait | None:
-        now = self._now()
+    def _wait(self, db: sqlite3.Connection, job: Job, rules: Sequence[Rule]) -> Wait | None:
+        now, backend = self._now(), job.backend
         if seconds := self._paused(db, Paused.SUBMITS, now).get(backend):
             return Wait(seconds, "the service asked for a pause")
         longest = max((rule.limits.per for rule in rules), default=0.0)
-        db.execute("delete from submits where backend = ? and at <= ?", (backend, now - longest - _ANSWER_LASTS))
+        db.execute(_FORGET, (backend, now - longest - _ANSWER_LASTS, job.media, job.model))
         # A clock that was set back leaves times in the future: count them as of now.
         db.execute("update submits set at = ? where backend = ? and at > ?", (now, backend, now))
         db.execute("update jobs set doubted = ? where backend = ? and status = 'unknown' and doubted > ?", (now, backend, now))
@@ -273,17 +284,32 @@ class SqliteJournal:
         """Record how far a running job is, or how it ended; `False` when the lease is lost."""
         return await self._write(job, "id = :id and epoch = :epoch and finished is null", {"epoch": lease.epoch})
 
-    async def _write(self, job: Job, where: str, extra: dict[str, Any]) -> bool:
+    async def _write(self, job: Job, where: str, extra: dict[str, Any], *, by_hand: bool = False) -> bool:
         row = dump(job)
-        held = not (job.finished_at and job.cost and job.cost.amount == 0)
+        # One that was made for nothing is a job all the same.
+        released = job.finished_at and job.status is not JobStatus.SUCCEEDED and job.cost and job.cost.amount == 0
         names = ("status", "provider_id", "submitted", "finished", "progress", "charged", "cost", "failure", "result")
-        sets = ", ".join(f"{name} = :{name}" for name in names)
+        sets = ", ".join([f"{name} = :{name}" for name in names] + ["by_hand = 1"] * by_hand)
         statement = f"update jobs set {sets}, held = :held where {where}"  # noqa: S608 (our own names)
-        values = {**row, **extra, "held": held}
+        values = {**row, **extra, "held": not released}
 
         def work(db: sqlite3.Connection) -> bool:
             self._answered(db, job.id)
             return db.execute(statement, values).rowcount == 1
+
+        return await self._store.do(work)
+
+    async def reopen(self, job: Job) -> Lease | None:
+        """Record that a job that had expired goes on, and take its lease; `None` when it is not expired any more."""
+        again = (
+            "update jobs set status = :status, finished = null, progress = :progress, charged = :charged, cost = :cost, "
+            "failure = null, held = 1, owner = :owner, epoch = epoch + 1 where id = :id and status = 'expired' returning epoch"
+        )
+        values = {**dump(job), "owner": self._drivers.name}
+
+        def work(db: sqlite3.Connection) -> Lease | None:
+            row = db.execute(again, values).fetchone()
+            return None if row is None else Lease(job.id, row["epoch"])
 
         return await self._store.do(work)
 
@@ -299,11 +325,9 @@ class SqliteJournal:
     # Looking at it.
 
     async def settle(self, lease: Lease, job: Job) -> bool:
-        """Record what a person says of a job in doubt; `False` when the lease is lost."""
-        settled = await self.update(lease, job)
-        if settled:
-            await self._store.do(lambda db: db.execute("update jobs set by_hand = 1 where id = ?", (job.id,)))
-        return settled
+        """Record what a person says of a job in doubt; `False` when the lease is lost or another job has the service's id."""
+        where = f"id = :id and epoch = :epoch and finished is null and not exists ({_HOLDER})"
+        return await self._write(job, where, {"epoch": lease.epoch, "backend": job.backend}, by_hand=True)
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job's record."""
@@ -338,7 +362,7 @@ class SqliteJournal:
         used = {text: values for text, values in conditions.items() if values != (None,)}
         where = " and ".join([*used, "finished is null" if unfinished else "true"])
         values = [value for group in used.values() for value in group]
-        return await self._store.do(lambda db: _readable(db, f"{where} order by created desc, id desc limit ?", (*values, limit)))
+        return await self._store.do(lambda db: _readable(db, f"{where} order by created desc, id desc", values, limit=limit))
 
     async def unfinished(self) -> Sequence[Job]:
         """Return the unfinished jobs that no living driver has, oldest first."""
@@ -368,19 +392,22 @@ def _select(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[J
     return [load(dict(row)) for row in _rows(db, where, values)]
 
 
-def _readable(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Job]:
-    """Return the jobs of rows that can be read; a damaged one must not hide the others, and is named in the log."""
-    jobs = []
-    for row in _rows(db, where, values):
+def _readable(db: sqlite3.Connection, where: str, values: Sequence[Any], *, limit: int | None = None) -> list[Job]:
+    """Return the jobs of rows that can be read, so many at the most; a damaged one must not hide others, nor take their place."""
+    return list(islice(_loaded(_rows(db, where, values)), limit))
+
+
+def _loaded(rows: Iterable[sqlite3.Row]) -> Iterator[Job]:
+    """Yield the jobs of rows; one that cannot be read is named in the log."""
+    for row in rows:
         try:
-            jobs.append(load(dict(row)))
+            yield load(dict(row))
         except Exception as error:  # noqa: BLE001 (whatever a damaged row raises)
             _log.error("the record of job %s (the service's id: %s) cannot be read: %s", row["id"], row["provider_id"], error)
-    return jobs
 
 
-def _rows(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[sqlite3.Row]:
-    return db.execute(f"select {', '.join(COLUMNS)} from jobs where {where}", values).fetchall()  # noqa: S608 (our own words)
+def _rows(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> sqlite3.Cursor:
+    return db.execute(f"select {', '.join(COLUMNS)} from jobs where {where}", values)  # noqa: S608 (our own words)
 
 
 def _first(jobs: Sequence[Job]) -> Job | None:

@@ -163,6 +163,25 @@ def test_what_a_killed_process_left_can_be_removed(tmp_path: Path) -> None:
     assert [] == names(tmp_path)
 
 
+def test_the_record_of_a_part_that_is_gone_can_be_removed(tmp_path: Path) -> None:
+    """A process may have been killed between the two."""
+    leave(tmp_path).unlink()
+    remove_part(tmp_path, "x")
+    assert [] == names(tmp_path)
+
+
+def test_a_part_that_somebody_is_at_work_on_is_not_removed(tmp_path: Path) -> None:
+    """Nor its record; once it is let go, both are."""
+    part = open_part(tmp_path, "x")
+    part.start(ORIGIN)
+    part.append([b"12345"])
+    remove_part(tmp_path, "x")
+    assert [".x.part", ".x.part.json"] == names(tmp_path)
+    part.close()
+    remove_part(tmp_path, "x")
+    assert [] == names(tmp_path)
+
+
 def test_a_file_system_without_locks_will_do(tmp_path: Path) -> None:
     """Where a lock cannot be had, nobody holds one."""
     descriptor = os.open(tmp_path, os.O_RDONLY | os.O_PATH) if hasattr(os, "O_PATH") else -1
