@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 
+@lru_cache
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is this machine."""
     if host.lower() == "localhost":

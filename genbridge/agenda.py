@@ -9,6 +9,9 @@ from itertools import count
 from genbridge.drives import Drive
 from genbridge.timing import Clock, wait_for
 
+_SLACK = 0.01
+"""Seconds that are slept at least, so that jobs whose times are close together cost one wake-up."""
+
 
 class Agenda:
     """Jobs by the time at which to look at them; each has one place, the last that it was given."""
@@ -23,7 +26,8 @@ class Agenda:
         """Have a job looked at in so many seconds."""
         drive.turn = next(self._order)
         heappush(self._heap, (self._clock.monotonic() + delay, drive.turn, drive))
-        self._wake.set()
+        if self._heap[0][1] == drive.turn:
+            self._wake.set()
 
     async def next(self) -> Drive:
         """Wait until the time of a job has come, and return it."""
@@ -32,7 +36,7 @@ class Agenda:
             if not self._heap:
                 await self._wake.wait()
             elif (wait := self._heap[0][0] - self._clock.monotonic()) > 0:
-                await wait_for(self._clock, self._wake, wait)
+                await wait_for(self._clock, self._wake, max(wait, _SLACK))
             else:
                 _, turn, drive = heappop(self._heap)
                 if turn == drive.turn and not drive.ended.is_set():

@@ -68,6 +68,7 @@ class Account:
         self._transport = transport
         self._clock = clock
         self._pace = pace
+        self._origin: Origin | None = None
         self._live: tuple[Model, ...] = ()
         self._live_until = 0.0
 
@@ -95,12 +96,17 @@ class Account:
 
     def usual(self, provider_model: str) -> float | None:
         """Return how many seconds a model usually takes."""
-        expected = next((model.expected for model in self._known() if model.provider_id == provider_model), None)
-        return None if expected is None else expected / self._pace
+        model = self._model(provider_model)
+        return None if model is None or model.expected is None else model.expected / self._pace
+
+    def _model(self, provider_model: str) -> Model | None:
+        """Return a model as the service said it last, or else as it is in the plugin's own table."""
+        live = self._live if self._live and self._clock.monotonic() < self._live_until else ()
+        return next((model for model in (*live, *self.provider.models) if model.provider_id == provider_model), None)
 
     def rules(self, job: Job) -> list[Rule]:
         """Return the limits that a submit of a job has to keep."""
-        model = next((model for model in self._known() if model.provider_id == job.provider_model), None)
+        model = self._model(job.provider_model)
         given, media = self.config.limits, self.provider.media_limits
         short = Limits(submits=self.config.submits_per_minute, concurrent=self.config.max_concurrent)
         rules = [
@@ -224,8 +230,11 @@ class Account:
 
     async def poll(self, job: Job) -> Snapshot:
         """Ask once how a job is doing; raises `BackendError` when there is no usable answer."""
-        with self._named():
+        try:
             return self._read(job, await self._perform("poll", self._send, job=job))
+        except BackendError as error:
+            error.backend = error.backend or self.name
+            raise
 
     async def cancel(self, job: Job) -> Snapshot:
         """Ask the service to stop a job."""
@@ -264,11 +273,11 @@ class Account:
         No variable here has the key as text: there are tools that show those of a traceback.
         """
         secret = self.config.require_key()
-        reply = await self._transport.send(call, self._origin(secret))
-        headers = {name: secret.struck_from(value) for name, value in reply.headers.items()}
-        return attrs.evolve(reply, headers=headers, body=secret.struck_from(reply.body))
+        if self._origin is None:
+            self._origin = self._make_origin(secret)
+        return _struck(await self._transport.send(call, self._origin), secret)
 
-    def _origin(self, secret: Secret) -> Origin:
+    def _make_origin(self, secret: Secret) -> Origin:
         header = {self.provider.auth_header.lower(): self.provider.auth_prefix + secret.reveal()}
         return Origin(base_url=self.backend.base_url, headers=header, secret=secret)
 
@@ -352,6 +361,14 @@ async def _repeated(once: Callable[[], Awaitable[Reply]], clock: Clock, *, again
         await clock.sleep(pause)
         pause *= 2
     return await once()
+
+
+def _struck(reply: Reply, secret: Secret) -> Reply:
+    """Return a reply without the key."""
+    if not secret.may_be_in(reply.body) and not secret.may_be_in(" ".join(reply.headers.values())):
+        return reply
+    headers = {name: secret.struck_from(value) for name, value in reply.headers.items()}
+    return attrs.evolve(reply, headers=headers, body=secret.struck_from(reply.body))
 
 
 def _policy(policy: PollPolicy, config: BackendConfig) -> PollPolicy:

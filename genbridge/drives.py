@@ -153,8 +153,9 @@ def in_doubt(job: Job) -> SubmitUnknownError:
 
 def sober(snapshot: Snapshot) -> Snapshot:
     """Return a snapshot that makes sense: not done without a file, and never a state that is the journal's own."""
-    outputs = [asset for asset in snapshot.assets if asset.role is AssetRole.OUTPUT]
-    if snapshot.status is JobStatus.SUCCEEDED and not outputs:
+    if snapshot.status in LIVE:
+        return snapshot
+    if snapshot.status is JobStatus.SUCCEEDED and not any(asset.role is AssetRole.OUTPUT for asset in snapshot.assets):
         return attrs.evolve(
             snapshot, status=JobStatus.RUNNING, note=snapshot.note or "the service says done, but names no file yet"
         )

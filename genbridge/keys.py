@@ -22,10 +22,11 @@ class Secret:
     """An API key: it can be compared and revealed, but is never shown and cannot be pickled."""
 
     # Not an attrs class: `attrs.asdict` of a configuration would take it apart.
-    __slots__ = ("_pattern", "_value")
+    __slots__ = ("_bytes", "_pattern", "_value")
 
     def __init__(self, value: str) -> None:
         self._value = value
+        self._bytes = value.encode()
         self._pattern: str | None = None
 
     def reveal(self) -> str:
@@ -34,13 +35,21 @@ class Secret:
 
     def struck_from(self, text: AnyStr) -> AnyStr:
         """Return a text without the key, as it is or as JSON or a URL may write it; a very short key is not looked for."""
-        if len(self._value) < _LEAST_STRUCK:
+        if not self.may_be_in(text):
             return text
         if self._pattern is None:
             self._pattern = "".join(map(_forms, self._value))
         if isinstance(text, str):
             return re.sub(self._pattern, _STRUCK_OUT, text)
         return re.sub(self._pattern.encode(), _STRUCK_OUT.encode(), text)
+
+    def may_be_in(self, text: str | bytes) -> bool:
+        """Whether there may be anything to strike from a text: the key, or a character that other ways to write it need."""
+        if len(self._value) < _LEAST_STRUCK:
+            return False
+        if isinstance(text, str):
+            return self._value in text or "\\" in text or "%" in text
+        return self._bytes in text or b"\\" in text or b"%" in text
 
     def __repr__(self) -> str:
         return "Secret('***')"

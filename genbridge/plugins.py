@@ -52,6 +52,7 @@ _ANSWERS: dict[str, tuple[tuple[type, ...], str]] = {
     "quote": ((Quote, type(None)), "a Quote or None"),
 }
 """What each hook returns."""
+_ANYTHING: tuple[tuple[type, ...], str] = ((object,), "")
 _REPLY: tuple[tuple[type, ...], str] = ((Reply, Snapshot), "a Reply")
 _OUTCOMES: dict[str, tuple[tuple[type, ...], str]] = {
     "upload": ((str,), "a URL"),
@@ -84,9 +85,8 @@ class Plugin:
     name: str
     package: str
     provider: Provider = attrs.field(repr=False)
-    hook: pluggy.HookRelay = attrs.field(repr=False)
-    hooks: frozenset[str] = attrs.field(repr=False)
-    """The hooks that it has itself."""
+    hooks: Mapping[str, Callable[[Mapping[str, Any]], Any]] = attrs.field(repr=False)
+    """The hooks that it has itself, each called with its arguments by name."""
 
     def supports(self, hook: str) -> bool:
         """Whether the provider has a hook; a wrapper around one that it does not have is not enough."""
@@ -98,19 +98,26 @@ class Plugin:
         Raises what the hook raises of genbridge's own errors, and `PluginError` for any other, for a hook that the provider does
         not have, and for an answer of another kind than the contract's.
         """
-        if not self.supports(hook):
+        if hook not in self.hooks:
             raise self._error(f"has no hook {hook!r}")
-        with self.blame(hook):
-            answer = getattr(self.hook, hook)(**values)
+        try:
+            answer = self.hooks[hook](values)
             if hook in _ITEMS and isinstance(answer, Iterable | None):
                 answer = tuple(answer or ())
+        except GenbridgeError:
+            raise
+        except Exception as error:
+            raise self._failed(hook, error) from error
         if problem := _answer_problem(hook, answer):
             raise self._error(f"has a bug in its hook {hook!r}, which {problem}")
         return answer
 
     def exchange(self, hook: str, **values: Any) -> Exchange[Any]:
         """Yield the calls that a hook describes, take their replies, and return what they come to; raises as `call` does."""
-        steps = as_exchange(self.call(hook, **values))
+        step = self.call(hook, **values)
+        if isinstance(step, Call):
+            return (yield step)
+        steps = as_exchange(step)
         reply: Reply | None = None
         for _ in range(_MOST_CALLS):
             with self.blame(hook):
@@ -138,7 +145,10 @@ class Plugin:
         except GenbridgeError:
             raise
         except Exception as error:
-            raise self._error(f"has a bug in its hook {hook!r}, which failed with {_told(error)}") from error
+            raise self._failed(hook, error) from error
+
+    def _failed(self, hook: str, error: Exception) -> PluginError:
+        return self._error(f"has a bug in its hook {hook!r}, which failed with {_told(error)}")
 
     def _error(self, what: str) -> PluginError:
         return PluginError(f"the provider {self.name!r} of the package {self.package!r} {what}", package=self.package)
@@ -146,12 +156,13 @@ class Plugin:
 
 def _answer_problem(hook: str, answer: object) -> str | None:
     """Say what is wrong with a hook's answer, or return `None`."""
-    if inspect.iscoroutine(answer):
-        answer.close()
-        return "returned a coroutine; hooks describe calls and are plain functions or generators"
-    kinds, words = _ANSWERS.get(hook, ((object,), ""))
-    if not isinstance(answer, kinds):
-        return f"returned {type(answer).__name__}, not {words}"
+    kinds, words = _ANSWERS.get(hook, _ANYTHING)
+    if kinds is _ANYTHING[0] or not isinstance(answer, kinds):
+        if inspect.iscoroutine(answer):
+            answer.close()
+            return "returned a coroutine; hooks describe calls and are plain functions or generators"
+        if not isinstance(answer, kinds):
+            return f"returned {type(answer).__name__}, not {words}"
     if isinstance(answer, tuple) and (problem := _items_problem(answer, _ITEMS[hook])):
         return f"returned a list that {problem}"
     return None
@@ -207,7 +218,17 @@ def plugin_of(name: str | None, plugin: object, *, package: str | None = None, w
     for wrapper in wrappers:
         _register(manager, wrapper.plugin, partial(_broken_wrapper, wrapper), wrapping=True)
     provider = _described(manager.hook, name, broken)
-    return Plugin(name=provider.name, package=package, provider=provider, hook=manager.hook, hooks=found)
+    hooks = {hook: _caller(getattr(manager.hook, hook)) for hook in found}
+    return Plugin(name=provider.name, package=package, provider=provider, hooks=hooks)
+
+
+def _caller(hook: pluggy.HookCaller) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what calls a hook: one that nobody wraps without pluggy's own machinery, which takes longer than most hooks do."""
+    first, *others = hook.get_hookimpls()
+    if others:
+        return lambda values: hook(**values)
+    function, names = first.function, first.argnames
+    return lambda values: function(*[values[name] for name in names])
 
 
 def _broken_wrapper(wrapper: Wrapper, problems: Sequence[Problem]) -> PluginError:

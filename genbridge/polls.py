@@ -39,7 +39,8 @@ class Polls:
 
     async def ask(self, drive: Drive) -> None:
         """Poll a job whose time has come."""
-        if (quiet := self._quiet.get(drive.job.backend, 0.0) - self._clock.monotonic()) > 0:
+        until = self._quiet.get(drive.job.backend)
+        if until is not None and (quiet := until - self._clock.monotonic()) > 0:
             drive.publish(attrs.evolve(drive.snapshot, note=f"left alone for {quiet:.0f} s, as the service asked"))
             self._agenda.put(drive, quiet + self._clock.chance() * drive.account.poll_policy.interval)
             return
@@ -112,13 +113,14 @@ class Polls:
             await self.finish(drive, snapshot)
             return
         changed = snapshot.status is not drive.job.status
-        drive.job = attrs.evolve(
-            drive.job, status=snapshot.status, progress=snapshot.progress, cost=snapshot.cost or drive.job.cost
-        )
-        drive.publish(attrs.evolve(snapshot, cost=drive.job.cost))
+        cost = snapshot.cost or drive.job.cost
+        if changed or snapshot.progress != drive.job.progress or cost != drive.job.cost:
+            drive.job = attrs.evolve(drive.job, status=snapshot.status, progress=snapshot.progress, cost=cost)
+        drive.publish(snapshot if snapshot.cost == cost else attrs.evolve(snapshot, cost=cost))
         drive.hint = snapshot.poll_after
         drive.expected = snapshot.expected or drive.expected
-        await self._record_progress(drive, changed=changed)
+        if changed or drive.job.progress is not None:
+            await self._record_progress(drive, changed=changed)
         if drive.lease is not None:
             self._schedule_poll(drive)
 

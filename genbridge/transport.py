@@ -1,6 +1,7 @@
 """The only module that talks HTTP to a service: sessions, timeouts, the key, and what is known when a call fails.
 
 A `TransportError` from here carries a `Verdict`: `NOT_SENT` when it is certain that no byte of the request left, else `UNKNOWN`.
+A `GET` starts nothing, so how far it came is not traced, and its verdict is `UNKNOWN`.
 Redirects are not followed. Nothing that could hold the key (a header, aiohttp's own exceptions, which refer to the request) is
 logged, or chained to an error.
 """
@@ -10,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import socket
 import time
 from collections.abc import Mapping
+from functools import cache
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
@@ -35,7 +38,10 @@ _CONNECTED_WITHIN = _CONNECT + 1.0
 """Seconds after which a paid request does not leave any more, as somebody else may have found that it never did."""
 _TIMEOUT = 30.0
 _MOST_BYTES = 32 * 1024**2
+_PLAIN = re.compile(r"(?:/[\w~-][\w.~-]*)+", re.ASCII)
+"""A path that is written on the wire as it is."""
 _REPEATS_BY_NATURE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_UNTRACED = frozenset({"GET"})
 
 _BEFORE_SENDING = (
     aiohttp.ClientConnectorError,
@@ -55,14 +61,23 @@ class Origin:
     base_url: str
     headers: dict[str, str] = attrs.field(factory=dict, repr=False)
     secret: Secret | None = None
+    _base: URL | None = attrs.field(init=False, repr=False)
 
-    def resolve(self, url: str) -> str:
-        """Return the absolute URL of a call."""
-        return self.base_url + url if url.startswith("/") else url
+    @_base.default
+    def _parse(self) -> URL | None:
+        return _parsed(self.base_url)
+
+    def resolve(self, call: Call) -> URL | None:
+        """Return the absolute URL of a call, or `None` when it is none; one that the service made is kept to the byte."""
+        if self._base is not None and not call.params and _PLAIN.fullmatch(call.url):
+            return self._base.with_path(self._base.raw_path.rstrip("/") + call.url, encoded=True)
+        if call.url.startswith("/"):
+            return _parsed(self.base_url + call.url, call.params)
+        return _parsed(call.url, call.params, exact=True)
 
     def owns(self, url: URL) -> bool:
         """Whether the key may go to that URL."""
-        return _origin(url) == _origin(URL(self.base_url))
+        return self._base is not None and _origin(url) == _origin(self._base)
 
 
 def _origin(url: URL) -> tuple[str, str | None, int | None]:
@@ -75,7 +90,7 @@ class Transport:
     def __init__(self, *, submit_timeout: float = 90.0, timeout: float = _TIMEOUT) -> None:
         self._submit_timeout = submit_timeout
         self._timeout = timeout
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -90,38 +105,38 @@ class Transport:
         Raises `TransportError` when there is no whole answer, and `PluginError` for a call that cannot be written.
         """
         url = _url(call, origin)
-        where = f"{call.method} {_without_query(url)}"
-        body = _body(call, where)
-        _check_headers(call, where)
+        body = _body(call, url)
+        _check_headers(call, url)
         started = time.perf_counter()
-        outcome = await self._attempt(call, url, origin, body, where)
+        outcome = await self._attempt(call, url, origin, body)
+        if _log.isEnabledFor(logging.DEBUG):
+            said = outcome if isinstance(outcome, TransportError) else f"HTTP {outcome.status}"
+            _log.debug("%s: %s in %.0f ms", _where(call, url), said, (time.perf_counter() - started) * 1000)
         if isinstance(outcome, TransportError):
-            _log.debug("%s: %s", where, outcome)
             raise outcome
-        _log.debug("%s: HTTP %d in %.0f ms", where, outcome.status, (time.perf_counter() - started) * 1000)
         return outcome
 
-    async def _attempt(self, call: Call, url: URL, origin: Origin, body: bytes | None, where: str) -> Reply | TransportError:
+    async def _attempt(self, call: Call, url: URL, origin: Origin, body: bytes | None) -> Reply | TransportError:
         """Make the call, and return rather than raise what went wrong, so that no aiohttp error is chained to it.
 
         The key is in this frame and below alone, which are no part of any traceback.
         """
         repeats = call.method in _REPEATS_BY_NATURE
-        trace = _Trace(has_body=body is not None, paid=not repeats)
+        trace = None if call.method in _UNTRACED else _Trace(has_body=body is not None, paid=not repeats)
         seconds = call.timeout or (self._timeout if repeats else self._submit_timeout)
         try:
-            async with self._session(fresh=not repeats).request(
+            response = await self._session(call.method).request(
                 call.method,
                 url,
                 data=None if body is None else BytesIO(body),
                 headers=_headers(call, url, origin),
-                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT, seconds)),
+                timeout=_timeout(seconds),
                 allow_redirects=False,
                 trace_request_ctx=trace,
-            ) as response:
-                reply_body = await _read(response)
-                reply = Reply(status=response.status, headers=dict(response.headers), body=reply_body, received=time.time())
-                return _redirection(reply, where, origin.secret) or reply
+            )
+            reply_body = await _read(response)
+            reply = Reply(status=response.status, headers=response.headers, body=reply_body, received=time.time())
+            return _redirection(reply, call, url, origin.secret) or reply
         except asyncio.CancelledError as stop:
             stopped = stop.args
         except Exception as error:  # noqa: BLE001 (whatever it is, the trace tells whether anything was sent)
@@ -129,18 +144,19 @@ class Transport:
         # Anew, as the traceback of the other leads through frames of aiohttp's that have the key.
         raise asyncio.CancelledError(*stopped)
 
-    def _session(self, *, fresh: bool) -> aiohttp.ClientSession:
-        """Return the session for paid calls (`fresh`) or for all others.
+    def _session(self, method: str) -> aiohttp.ClientSession:
+        """Return the session for calls of a method.
 
         A pooled connection that the service has just closed fails a POST in a way that looks like a lost answer, so paid calls get
         a connection of their own each.
         """
-        if fresh not in self._sessions:
-            connector = aiohttp.TCPConnector(force_close=True, limit=0) if fresh else aiohttp.TCPConnector()
-            self._sessions[fresh] = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_tracing()]
+        session = self._sessions.get(method)
+        if session is None:
+            connector = aiohttp.TCPConnector() if method in _REPEATS_BY_NATURE else aiohttp.TCPConnector(force_close=True, limit=0)
+            session = self._sessions[method] = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[] if method in _UNTRACED else [_tracing()]
             )
-        return self._sessions[fresh]
+        return session
 
 
 @attrs.define
@@ -177,19 +193,25 @@ def _tracing() -> aiohttp.TraceConfig:
     return config
 
 
+@cache
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT, seconds))
+
+
 def _url(call: Call, origin: Origin) -> URL:
-    """Return where a call goes; a URL that the service made is kept to the byte, as a signature may be over it."""
-    text = origin.resolve(call.url)
+    """Return where a call goes; raises `TransportError` when it may not go there."""
+    url = origin.resolve(call)
+    if url is not None and (url.scheme == "https" or (url.scheme == "http" and is_loopback(url.raw_host or ""))):
+        return url
+    text = origin.base_url + call.url if call.url.startswith("/") else call.url
     shown = text.partition("?")[0].rpartition("@")[2]
-    url = _parsed(text, call.params, exact=text is call.url)
     if url is None:
         raise TransportError(f"{shown!r} is not a usable address; check the base_url", verdict=Verdict.NOT_SENT)
-    if url.scheme == "https" or (url.scheme == "http" and is_loopback(url.raw_host or "")):
-        return url
     raise TransportError(f"{shown!r} is not https; plain http goes to this machine only", verdict=Verdict.NOT_SENT)
 
 
-def _parsed(text: str, params: Mapping[str, str], *, exact: bool) -> URL | None:
+def _parsed(text: str, params: Mapping[str, str] | None = None, *, exact: bool = False) -> URL | None:
+    """Return a URL, or `None` when it is none; `exact` keeps it to the byte where that can be, as a signature may be over it."""
     try:
         url = URL(text, encoded=exact and text.isascii() and text.isprintable() and " " not in text)
         url = url.update_query(dict(params)) if params else url
@@ -199,21 +221,25 @@ def _parsed(text: str, params: Mapping[str, str], *, exact: bool) -> URL | None:
     return url if usable else None
 
 
-def _body(call: Call, where: str) -> bytes | None:
+def _where(call: Call, url: URL) -> str:
+    return f"{call.method} {_without_query(url)}"
+
+
+def _body(call: Call, url: URL) -> bytes | None:
     if call.json is None:
         return call.body
     try:
         return json.dumps(call.json, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         problem = f"{type(error).__name__}: {error}"
-    raise PluginError(f"{where} was not sent: its body cannot be written as JSON ({problem})")
+    raise PluginError(f"{_where(call, url)} was not sent: its body cannot be written as JSON ({problem})")
 
 
-def _check_headers(call: Call, where: str) -> None:
+def _check_headers(call: Call, url: URL) -> None:
     headers: Mapping[str, object] = call.headers
     for name, value in headers.items():
         if not isinstance(value, str) or not (name + value).isprintable():
-            raise PluginError(f"{where} was not sent: its header {name!r} cannot be written")
+            raise PluginError(f"{_where(call, url)} was not sent: its header {name!r} cannot be written")
 
 
 def _headers(call: Call, url: URL, origin: Origin) -> dict[str, str]:
@@ -221,9 +247,12 @@ def _headers(call: Call, url: URL, origin: Origin) -> dict[str, str]:
     return _OUR_HEADERS | content | dict(call.headers) | (origin.headers if origin.owns(url) else {})
 
 
-def _failure(error: Exception, trace: _Trace, url: URL, seconds: float) -> TransportError:
-    before = isinstance(error, _BEFORE_SENDING) or (trace.started and not trace.sent)
+def _failure(error: Exception, trace: _Trace | None, url: URL, seconds: float) -> TransportError:
     host = _without_user(url).raw_authority
+    if trace is None:
+        words = _why_unsent(error, host) if isinstance(error, _BEFORE_SENDING) else _in_words(error, host, seconds)
+        return TransportError(words, verdict=Verdict.UNKNOWN)
+    before = isinstance(error, _BEFORE_SENDING) or trace.started
     if trace.sent or not before:
         return TransportError(_in_words(error, host, seconds), verdict=Verdict.UNKNOWN)
     return TransportError(_why_unsent(error, host), verdict=Verdict.NOT_SENT)
@@ -273,22 +302,33 @@ class _TooLongError(Exception):
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the whole body, whose end gives the connection back; when it is not to be had, the connection is closed."""
+    if response.content.is_eof():
+        return response.content.read_nowait()
+    try:
+        return await _gathered(response.content)
+    except BaseException:
+        response.close()
+        raise
+
+
+async def _gathered(content: aiohttp.StreamReader) -> bytes:
     chunks = bytearray()
-    async for chunk in response.content.iter_chunked(1 << 16):
+    while chunk := await content.readany():
         chunks += chunk
         if len(chunks) > _MOST_BYTES:
             raise _TooLongError
     return bytes(chunks)
 
 
-def _redirection(reply: Reply, where: str, secret: Secret | None) -> TransportError | None:
+def _redirection(reply: Reply, call: Call, url: URL, secret: Secret | None) -> TransportError | None:
     """Return the error that an answer is which leads elsewhere, if it does."""
     if not 300 <= reply.status < 400:
         return None
     target = _target(reply) if secret is None else secret.struck_from(_target(reply))
     return TransportError(
-        f"{where} is redirected to {target} (HTTP {reply.status}), which is not followed; set the backend's base_url to the "
-        "service's own address",
+        f"{_where(call, url)} is redirected to {target} (HTTP {reply.status}), which is not followed; set the "
+        "backend's base_url to the service's own address",
         verdict=Verdict.UNKNOWN,
     )
 

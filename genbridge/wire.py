@@ -195,10 +195,11 @@ _HALVES = re.compile("[\ud800-\udfff]")
 
 def _shown(text: str | None) -> str | None:
     """Return a service's words as one line, not too long, without what a terminal would obey. A page of HTML has none."""
-    if text is None or _PAGE.search(text):
+    if text is None or ("<" in text and _PAGE.search(text)):
         return None
-    plain = "".join(character if character.isprintable() else " " for character in _ESCAPE.sub("", text))
-    return " ".join(plain.split())[:_LONGEST].rstrip() or None
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in _ESCAPE.sub("", text))
+    return " ".join(text.split())[:_LONGEST].rstrip() or None
 
 
 _LONGEST = 300
@@ -247,7 +248,10 @@ class Fields:
 
         It is one line of at most 300 characters, without control characters and the escape sequences of terminals. HTML is no text.
         """
-        return next((words for name in names if (words := _shown(self.text(name)))), None)
+        for name in names:
+            if words := _shown(self.text(name)):
+                return words
+        return None
 
     def reason(self) -> str | None:
         """Return the words of an error, from where most services put them: `error.message`, `error` or `message`."""

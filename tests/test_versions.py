@@ -115,7 +115,7 @@ class Services:
         if said := SAID.get(call.path):
             return Reply.of(said["document"], status=said["status"])
         name = next(name for name in self.emulators if installed.load(name).provider.base_url == origin.base_url)
-        sent = attrs.evolve(call, url=origin.resolve(call.url), headers={**call.headers, **origin.headers})
+        sent = attrs.evolve(call, url=str(origin.resolve(call)), headers={**call.headers, **origin.headers})
         return self.emulators[name].answer(sent, self.clock.now().timestamp())
 
     async def aclose(self) -> None:

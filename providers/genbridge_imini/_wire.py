@@ -179,7 +179,7 @@ def _observe(job: Job, known: str, document: Fields) -> Snapshot:
     status = JobStatus.QUEUED if word is None else _STATUSES.get(word.lower())
     if status is None:
         return Snapshot(status=JobStatus.RUNNING, provider_id=known, note=f"the status {word!r} is not documented")
-    assets = tuple(_assets(document))
+    assets = tuple(_assets(document)) if status.terminal else ()
     if status is JobStatus.SUCCEEDED and not any(asset.role is AssetRole.OUTPUT for asset in assets):
         return Snapshot(status=JobStatus.RUNNING, provider_id=known, note="it is done, but its files have no URL yet")
     failure = _failure(document) if status is JobStatus.FAILED else None

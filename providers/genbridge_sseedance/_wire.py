@@ -115,9 +115,9 @@ def _observe(job: Job, document: Fields, tasks: tuple[Fields, ...]) -> Snapshot:
     if word is None and job.provider_id is not None:
         raise TransportError(f"the answer says nothing about the status of task {known!r}")
     status = JobStatus.QUEUED if word is None else _STATUSES.get(word.lower())
-    assets = tuple(_assets(tasks))
     if status is None:
         return Snapshot(status=JobStatus.RUNNING, provider_id=known, note=f"the status {word!r} is not documented")
+    assets = tuple(_assets(tasks)) if status.terminal else ()
     if status is JobStatus.SUCCEEDED and not assets:
         return Snapshot(status=JobStatus.RUNNING, provider_id=known, note="it is done, but its files have no URL yet")
     failure = Failure(message=_reason(tasks)) if status is JobStatus.FAILED else None
