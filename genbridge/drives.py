@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 
 from genbridge.errors import GenbridgeError, JobCancelledError, JobError, JobExpiredError, JobFailedError, SubmitUnknownError
+from genbridge.timing import Signal
 from genbridge.types import AssetRole, Certainty, Cost, Job, JobStatus, Result, Snapshot
 
 if TYPE_CHECKING:
@@ -25,12 +27,6 @@ Listener = Callable[[Snapshot], None]
 LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 """What a job is that the service works on."""
 _EXPIRED = "waiting for it again asks once more, in case another account's key, a wrong address or an outage had it say so"
-
-
-def _set_event() -> asyncio.Event:
-    event = asyncio.Event()
-    event.set()
-    return event
 
 
 @attrs.define(eq=False)
@@ -55,22 +51,22 @@ class Drive:
     missing_since: float | None = None
     expected: float | None = None
     hint: float | None = None
-    notes: set[str] = attrs.field(factory=set)
+    notes: frozenset[str] = frozenset()
     queues: list[asyncio.Queue[Snapshot]] = attrs.field(factory=list)
     listeners: list[Listener] = attrs.field(factory=list)
-    accepted: asyncio.Event = attrs.field(factory=asyncio.Event)
-    ended: asyncio.Event = attrs.field(factory=asyncio.Event)
+    accepted: Signal = attrs.field(factory=Signal)
+    ended: Signal = attrs.field(factory=Signal)
     on_record: bool = False
     """Whether a job of its id was on record already, so that nothing was sent."""
     taking: asyncio.Future[None] | None = None
     """The look at the record with which driving a job on record begins."""
-    answered: asyncio.Event = attrs.field(factory=_set_event)
+    answered: Signal = attrs.field(factory=partial(Signal, is_set=True))
     """Set but for the time from the record of an intent to submit to that of what came of it."""
     send: bool = True
     """Whether it is sent when it was not yet; else it is only watched."""
     alone: bool = False
     """Whether no other such POST to its backend may be under way beside its own."""
-    stop: asyncio.Event = attrs.field(factory=asyncio.Event)
+    stop: Signal = attrs.field(factory=Signal)
     """Set when a job that is still waiting to be sent is cancelled."""
 
     @snapshot.default

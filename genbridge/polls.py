@@ -107,7 +107,7 @@ class Polls:
         """Take in what the service says of a job."""
         snapshot = sober(snapshot)
         if snapshot.note and snapshot.note not in drive.notes:
-            drive.notes.add(snapshot.note)
+            drive.notes |= {snapshot.note}
             _log.warning("job %s on backend %r: %s", drive.job.id, drive.job.backend, snapshot.note)
         if snapshot.status.terminal:
             await self.finish(drive, snapshot)

@@ -45,7 +45,40 @@ class SystemClock:
         return random.random()  # noqa: S311 (jitter is no secret)
 
 
-async def wait_for(clock: Clock, event: asyncio.Event, seconds: float) -> bool:
+class Signal:
+    """What an `asyncio.Event` is, at little cost until somebody waits: thousands of jobs have several each."""
+
+    __slots__ = ("_event", "_is_set")
+
+    def __init__(self, *, is_set: bool = False) -> None:
+        self._is_set = is_set
+        self._event: asyncio.Event | None = None
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set it, and wake all who wait."""
+        self._is_set = True
+        if self._event is not None:
+            self._event.set()
+            self._event = None
+
+    def clear(self) -> None:
+        """Take it back."""
+        self._is_set = False
+
+    async def wait(self) -> None:
+        """Wait until it is set."""
+        if self._is_set:
+            return
+        if self._event is None:
+            self._event = asyncio.Event()
+        await self._event.wait()
+
+
+async def wait_for(clock: Clock, event: asyncio.Event | Signal, seconds: float) -> bool:
     """Wait until an event is set, but no longer than some seconds; return whether it is."""
     if event.is_set():
         return True

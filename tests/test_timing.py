@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from genbridge.testing.clock import FakeClock
-from genbridge.timing import Clock, SystemClock, wait_for
+from genbridge.timing import Clock, Signal, SystemClock, wait_for
 
 
 async def test_the_clock_of_this_machine_tells_its_time() -> None:
@@ -68,3 +68,30 @@ async def test_a_wait_leaves_nothing_behind() -> None:
     await asyncio.sleep(0)
     assert waiting.cancelled()
     assert others == asyncio.all_tasks()
+
+
+async def test_a_signal_wakes_all_who_wait_for_it() -> None:
+    """And whoever comes afterwards does not wait."""
+    signal = Signal()
+    waiting = [asyncio.ensure_future(signal.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert (False, [False] * 3) == (signal.is_set(), [each.done() for each in waiting])
+    signal.set()
+    await asyncio.gather(*waiting, signal.wait())
+    assert signal.is_set()
+
+
+async def test_a_signal_that_is_taken_back_can_be_waited_for_again() -> None:
+    """Who was woken by the first time is not held up by that."""
+    signal = Signal(is_set=True)
+    signal.clear()
+    first = asyncio.ensure_future(signal.wait())
+    await asyncio.sleep(0)
+    signal.set()
+    signal.clear()
+    await first
+    second = asyncio.ensure_future(signal.wait())
+    await asyncio.sleep(0)
+    assert not second.done()
+    signal.set()
+    await second
