@@ -322,7 +322,7 @@ class SqliteJournal:
             wanted = job_id if job_id in ids else ids[-1] if len(alike) == 1 else None
             return None if wanted is None else _first(_select(db, "id = ?", (wanted,)))
 
-        return self._store.ask(work).result()
+        return self._store.do_now(work)
 
     async def page(
         self,
