@@ -176,6 +176,12 @@ async def journal() -> Any:
     await journal.aclose()
 
 
+@pytest.fixture
+def journal_file(tmp_path: Path) -> Path:
+    """Copy the journal that the first release left."""
+    return Path(shutil.copy(FIXTURES / "journal-0.1.0.db", tmp_path / "jobs.db"))
+
+
 @pytest.mark.parametrize("change", ["backend = 'other'", "created = created - 86400", "model = 'veo-3.1'", "unit = 'points'"])
 async def test_a_row_that_somebody_changes_by_hand_moves_its_share(journal: InlineJournal, change: str) -> None:
     """Whoever writes to the file, the totals go with it."""
@@ -208,11 +214,15 @@ async def test_nonsense_of_a_service_spoils_no_sum(journal: InlineJournal) -> No
     assert Used(amount=9.25, jobs=2) == (await journal.usage("studio")).ever
 
 
-async def test_a_cost_that_cannot_be_read_is_counted(journal: InlineJournal) -> None:
-    """It hides neither the others nor what is charged by its own column."""
-    assert await journal.add(a_job(1, "studio", Media.VIDEO, 0, 10.0), Budget())
-    await journal._store.do(lambda db: db.execute("update jobs set cost = 'not json', charged = 4.0"))
+async def test_a_cost_that_cannot_be_read_is_counted(journal_file: Path) -> None:
+    """It hides neither the others nor what is charged by its own column, also as the journal is brought up to date."""
+    with closing(sqlite3.connect(journal_file)) as db, db:
+        db.execute("delete from jobs where id != (select min(id) from jobs where charged > 0)")
+        db.execute("update jobs set cost = 'not json', charged = 4.0")
+    journal = InlineJournal(journal_file)
+    await journal.open()
     (spent,) = await journal.spent(0.0)
+    await journal.aclose()
     assert (4.0, 0.0, 0.0) == (spent.charged, spent.estimated, spent.reserved)
 
 
@@ -227,13 +237,12 @@ async def test_a_jobs_own_reservation_does_not_count_against_its_submit(journal:
         assert isinstance(await journal.begin_submit(lease, [], budget), Attempt)
 
 
-async def test_totals_of_a_journal_that_is_brought_up_to_date_are_the_sum_over_its_jobs(tmp_path: Path) -> None:
+async def test_totals_of_a_journal_that_is_brought_up_to_date_are_the_sum_over_its_jobs(journal_file: Path) -> None:
     """With every kind of job that the first release wrote."""
-    path = Path(shutil.copy(FIXTURES / "journal-0.1.0.db", tmp_path / "jobs.db"))
-    with closing(sqlite3.connect(path)) as db:
+    with closing(sqlite3.connect(journal_file)) as db:
         backends = [backend for (backend,) in db.execute("select distinct backend from jobs")]
         last = db.execute("select max(created) from jobs").fetchone()[0]
-    journal = InlineJournal(path, now=MIDNIGHT.timestamp)
+    journal = InlineJournal(journal_file, now=MIDNIGHT.timestamp)
     await journal.open()
     for since in (0.0, last // DAY * DAY, last):
         await check_spent(journal, since)

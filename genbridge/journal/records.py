@@ -10,7 +10,7 @@ from typing import Any
 
 from cattrs.preconf.json import make_converter
 
-from genbridge.types import Cost, Failure, ImageRequest, Job, JobStatus, Quote, Request, Result, VideoRequest
+from genbridge.types import Certainty, Cost, Failure, ImageRequest, Job, JobStatus, Quote, Request, Result, VideoRequest
 
 _converter = make_converter(omit_if_default=True)
 
@@ -40,7 +40,7 @@ _converter.register_structure_hook_func(lambda kind: kind == float | None, lambd
 _converter.register_unstructure_hook(ImageRequest | VideoRequest, _dump_request)
 _converter.register_structure_hook(ImageRequest | VideoRequest, _load_request)
 
-CHANGES = ("status", "provider_id", "submitted", "finished", "progress", "charged", "cost", "failure", "result")
+CHANGES = ("status", "provider_id", "submitted", "finished", "progress", "charged", "guessed", "cost", "failure", "result")
 """The columns of a job's row that are written again as the job goes on."""
 COLUMNS = (
     "id",
@@ -98,6 +98,7 @@ def dump_changes(job: Job) -> dict[str, Any]:
         "finished": _seconds(job.finished_at),
         "progress": job.progress,
         "charged": None if job.cost is None else job.cost.amount,
+        "guessed": job.cost is not None and job.cost.certainty is not Certainty.EXACT,
         "cost": _document(job, "cost"),
         "failure": _document(job, "failure"),
         "result": _document(job, "result"),

@@ -6,6 +6,7 @@ A release adds a step and changes none, so that every journal ever written can b
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 _FIRST = """
 create table jobs (
@@ -46,51 +47,73 @@ drop table old_pauses;
 alter table drivers add column tick real;
 """
 
-_GIVE = (
-    "insert into spent values (new.day, new.backend, new.provider, new.model, new.media, new.unit, "
-    "1, new.paid, new.guessed, new.open, new.unpriced, new.held, new.counted) "
-    "on conflict do update set jobs = jobs + 1, charged = charged + new.paid, estimated = estimated + new.guessed, "
-    "reserved = reserved + new.open, unpriced = unpriced + new.unpriced, held = held + new.held, counted = counted + new.counted; "
-    "insert into used values (new.backend, new.held, new.counted) "
-    "on conflict do update set held = held + new.held, counted = counted + new.counted;"
+_MILLIONTHS = (
+    "coalesce(case when {0} > 1e9 then 1e15 when {0} < -1e9 then -1e15 "
+    "else cast({0} * 1000000 + 0.5 - ({0} < 0) as integer) end, 0)"
 )
-"""What a trigger does to add the row that there is now to the totals."""
-_TAKE = (
-    "update spent set jobs = jobs - 1, charged = charged - old.paid, estimated = estimated - old.guessed, "
-    "reserved = reserved - old.open, unpriced = unpriced - old.unpriced, held = held - old.held, counted = counted - old.counted "
-    "where day = old.day and backend = old.backend and provider = old.provider and model = old.model and media = old.media "
-    "and unit = old.unit; "
-    "update used set held = held - old.held, counted = counted - old.counted where backend = old.backend;"
-)
-"""What a trigger does to take the row that there was out of the totals."""
-_MATTERS = "created, backend, provider, model, media, unit, reserved, charged, held, cost, finished"
-"""The columns of a job's row that its share of the totals comes from."""
-_KEY = "day, backend, provider, model, media, unit"
+_SHARE = {
+    "day": "cast({0}created / 86400 as integer)",
+    "backend": "{0}backend",
+    "provider": "{0}provider",
+    "model": "{0}model",
+    "media": "{0}media",
+    "unit": "{0}unit",
+    "jobs": "1",
+    "charged": _MILLIONTHS.format("{0}charged"),
+    "estimated": f"iif({{0}}guessed, {_MILLIONTHS.format('{0}charged')}, 0)",
+    "reserved": f"iif({{0}}held and {{0}}charged is null and {{0}}finished is null, {_MILLIONTHS.format('{0}reserved')}, 0)",
+    "unpriced": "{0}held and {0}charged is null and {0}reserved is null",
+    "held": "{0}held",
+    "counted": f"iif({{0}}held, {_MILLIONTHS.format('coalesce({0}charged, {0}reserved)')}, 0)",
+}
+"""What a row of `jobs` adds to each column of the totals; an amount is in whole millionths.
+
+They add up exactly as long as a sum is under nine thousand million. One job counts for a thousand million at the most, so that no
+nonsense of a service's spoils a sum for good. No function is called, as a statement that may fail in the middle is prepared for
+being undone, which costs more than all of this; `coalesce` and `iif` are none to SQLite.
+"""
+_KEY = tuple(_SHARE)[:6]
+_NUMBERS = tuple(_SHARE)[6:]
+_MATTERS = ("created", "backend", "provider", "model", "media", "unit", "reserved", "charged", "held", "guessed", "finished")
+"""The columns of a row that its share comes from."""
 
 
-def _row(name: str) -> str:
-    return ", ".join(f"{name}.{column}" for column in _MATTERS.split(", "))
+def _listed(names: Iterable[str], form: str = "{}") -> str:
+    return ", ".join(form.format(name) for name in names)
 
 
-# What was spent is kept ready by the transaction that changes it, whichever that is. Amounts are whole millionths, which add up
-# exactly as long as a sum is under nine thousand million; one job counts for a thousand million at the most, so that no nonsense
-# of a service's spoils a sum for good. A cost that cannot be read is no estimate.
+def _share(row: str, names: Iterable[str] = _SHARE) -> str:
+    return ", ".join(_SHARE[name].format(row) for name in names)
+
+
+def _change(row: str, sign: str) -> str:
+    """Return what a trigger does to add (`+`) a row's share to the totals, or to take it out (`-`)."""
+    new = [f"{name} = {name} {sign} ({_share(row, [name])})" for name in _NUMBERS]
+    which = " and ".join(f"{name} = {_share(row, [name])}" for name in _KEY)
+    return f"update spent set {_listed(new)} where {which}; update used set {_listed(new[-2:])} where backend = {row}backend;"  # noqa: S608 (our own names)
+
+
+def _give(row: str) -> str:
+    """Return what a trigger does to add a row's share, where it may be the first."""
+    key, zeros = _share(row, _KEY), ", 0" * len(_NUMBERS)
+    which = " and ".join(f"{name} = {_share(row, [name])}" for name in _KEY)
+    return (
+        f"insert into spent select {key}{zeros} where not exists (select 1 from spent where {which}); "  # noqa: S608 (our own names)
+        f"insert into used select {row}backend, 0, 0 where not exists (select 1 from used where backend = {row}backend); "
+        f"{_change(row, '+')}"
+    )
+
+
+# What was spent is kept ready by the transaction that changes it, whichever that is.
 _THIRD = f"""
 drop index jobs_backend;
 drop index jobs_unfinished;
 create index jobs_unfinished on jobs (backend, status, media, model) where finished is null;
 create index jobs_of_backend on jobs (backend, created);
-create index jobs_ended on jobs (status, created) where status in ('succeeded', 'failed', 'cancelled', 'expired');
-create index jobs_ended_of_backend on jobs (backend, status, created)
-  where status in ('succeeded', 'failed', 'cancelled', 'expired');
-alter table jobs add column day integer as (cast(created / 86400 as integer));
-alter table jobs add column paid real as (coalesce(min(max(round(charged * 1000000), -1e15), 1e15), 0.0));
-alter table jobs add column guessed real as
-  (case when json_valid(cost) then iif(json_extract(cost, '$.certainty') is null, 0.0, paid) else 0.0 end);
-alter table jobs add column counted real as
-  (iif(held, coalesce(min(max(round(coalesce(charged, reserved) * 1000000), -1e15), 1e15), 0.0), 0.0));
-alter table jobs add column open real as (iif(charged is null and finished is null, counted, 0.0));
-alter table jobs add column unpriced integer as (held and charged is null and reserved is null);
+create index jobs_ended on jobs (status, created) where finished is not null;
+create index jobs_ended_of_backend on jobs (backend, status, created) where finished is not null;
+alter table jobs add column guessed integer not null default 0;
+update jobs set guessed = 1 where case when json_valid(cost) then json_extract(cost, '$.certainty') is not null else 0 end;
 create table spent (
   day integer not null, backend text not null, provider text not null, model text not null, media text not null, unit text not null,
   jobs integer not null, charged real not null, estimated real not null, reserved real not null, unpriced integer not null,
@@ -98,13 +121,14 @@ create table spent (
   primary key (day, backend, provider, model, media, unit)
 ) strict, without rowid;
 create table used (backend text primary key, held integer not null, counted real not null) strict, without rowid;
-insert into spent select {_KEY}, count(*), total(paid), total(guessed), total(open), total(unpriced), total(held), total(counted)
-  from jobs group by {_KEY};
+create view shares as select id, created, {_listed(f"{value.format('')} as {name}" for name, value in _SHARE.items())} from jobs;
+insert into spent select {_listed(_KEY)}, {_listed(_NUMBERS, "sum({})")} from shares group by {_listed(_KEY)};
 insert into used select backend, sum(held), sum(counted) from spent group by backend;
-create trigger jobs_added after insert on jobs begin {_GIVE} end;
-create trigger jobs_removed after delete on jobs begin {_TAKE} end;
-create trigger jobs_changed after update of {_MATTERS} on jobs
-  when ({_row("old")}) is not ({_row("new")}) begin {_TAKE} {_GIVE} end;
+create trigger jobs_added after insert on jobs begin {_give("new.")} end;
+create trigger jobs_removed after delete on jobs begin {_change("old.", "-")} end;
+create trigger jobs_changed after update of {_listed(_MATTERS)} on jobs
+  when ({_listed(_MATTERS, "old.{}")}) is not ({_listed(_MATTERS, "new.{}")})
+  begin {_change("old.", "-")} {_give("new.")} end;
 """  # noqa: S608 (our own names)
 
 _STEPS = (_FIRST, _SECOND, _THIRD)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from genbridge.budgets import Budget, Usage, check
 from genbridge.errors import JournalError
@@ -24,21 +24,21 @@ from genbridge.types import Job, JobStatus, Spent
 
 _log = logging.getLogger(__name__)
 
-_ENDED = "status in ('succeeded', 'failed', 'cancelled', 'expired')"
 _NO_CAPS = Budget()
 _MANY = 200_000
 """How many jobs it takes a few seconds to bring up to date."""
 _NAMED = "select id, created from jobs where id >= ? and id < ? order by id"
 _SELECT = f"select {', '.join(COLUMNS)} from jobs where "  # noqa: S608 (our own names)
+# Where a statement fails its whole transaction is undone; `or fail` saves SQLite from preparing to undo the statement alone.
 _KNOWN = "select 1 from jobs where id = ?"
 _ADD = (
-    f"insert into jobs ({', '.join(COLUMNS)}, owner, epoch, held) "  # noqa: S608 (our own names)
+    f"insert or fail into jobs ({', '.join(COLUMNS)}, owner, epoch, held) "  # noqa: S608 (our own names)
     f"values (:{', :'.join(COLUMNS)}, :owner, 1, 1) on conflict do nothing"
 )
 _ACQUIRE = "update jobs set owner = ?, epoch = epoch + 1 where id = ? and finished is null and free(owner) returning epoch, attempt"
 _PENDING = "select backend, media, model, quote from jobs where id = ? and epoch = ? and status = 'pending'"
 _INTEND = "update jobs set status = 'submitting', attempt = ? where id = ?"
-_GO_ON = f"update jobs set {', '.join(f'{name} = :{name}' for name in CHANGES)}, held = :held where id = :id and "  # noqa: S608 (our own names)
+_GO_ON = f"update or fail jobs set {', '.join(f'{name} = :{name}' for name in CHANGES)}, held = :held where id = :id and "  # noqa: S608 (our own names)
 _SUBMITTED = (
     f"{_GO_ON} attempt = :attempt and (status in ('submitting', 'unknown') or by_hand "
     "or (status = 'failed' and json_extract(failure, '$.code') = :not_sent))"
@@ -121,9 +121,9 @@ class SqliteJournal:
         row = {**dump(job), "owner": self._drivers.name}
 
         def work(db: sqlite3.Connection) -> Lease | None:
-            if db.execute(_KNOWN, (job.id,)).fetchone():
-                return None
             if budget != _NO_CAPS:
+                if db.execute(_KNOWN, (job.id,)).fetchone():
+                    return None
                 check(job.backend, job.quote, budget, self._usage(db, job.backend, budget))
             return Lease(job.id, 1) if db.execute(_ADD, row).rowcount else None
 
@@ -161,7 +161,7 @@ class SqliteJournal:
 
         Raises `BudgetError` when it would exceed a cap, as one may have been lowered since the job was recorded.
         """
-        token = uuid4().hex
+        token = os.urandom(16).hex()
 
         def work(db: sqlite3.Connection) -> Attempt | Wait | None:
             self._store.check_there()
@@ -272,7 +272,7 @@ class SqliteJournal:
     ) -> Sequence[Job]:
         """Return jobs, newest first, that come after the one with that creation time and id."""
         few = unfinished or (status is not None and not status.terminal)
-        state = f"status = ? and {'finished is null' if few else _ENDED}"
+        state = f"status = ? and finished is {'null' if few else 'not null'}"
         conditions = {state: status, "backend = ?": backend}
         used = {text: value for text, value in conditions.items() if value is not None}
         texts = [*used, *["(created, id) < (?, ?)"] * bool(before), *["finished is null"] * unfinished]

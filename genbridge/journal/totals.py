@@ -21,14 +21,13 @@ select total(counted) as amount, total(held) as jobs,
   (select counted from used where backend = :backend) as ever_amount, (select held from used where backend = :backend) as ever_jobs
 from spent where day >= :day and backend = :backend
 """
-_OWN = "select day, held, counted from jobs where id = ?"
+_OWN = "select day, held, counted from shares where id = ?"
 _SPENT = """
 select day, backend, provider, model, media, unit, jobs, charged, estimated, reserved, unpriced
 from spent where day >= :first and jobs > 0
 union all
-select day, backend, provider, model, media, unit,
-  count(*), total(paid), total(guessed), total(open), sum(unpriced)
-from jobs where created >= :since and created < :first * 86400.0 group by day, backend, provider, model, media, unit
+select day, backend, provider, model, media, unit, sum(jobs), sum(charged), sum(estimated), sum(reserved), sum(unpriced)
+from shares where created >= :since and created < :first * 86400.0 group by day, backend, provider, model, media, unit
 order by day, backend, model, media
 """
 
