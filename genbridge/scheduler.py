@@ -217,8 +217,8 @@ class Scheduler:
         if drive.job.status.terminal:
             self._end(drive)
             return
-        drive.lease = await self._journal.acquire(drive.job.id)
-        drive.job = await self._journal.get(drive.job.id) or drive.job
+        drive.lease, job = await self._journal.take(drive.job.id)
+        drive.job = job or drive.job
         drive.started = self._clock.monotonic() - self._age(drive.job)
         drive.posted = self._clock.monotonic()
         if drive.job.status.terminal:

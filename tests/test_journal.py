@@ -247,6 +247,19 @@ async def test_a_driver_whose_process_has_gone_is_dead_at_once(journal: SqliteJo
     await other.aclose()
 
 
+async def test_a_job_is_taken_with_its_record(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+    """As it stands then; the record is had also where another drives the job, and of an unknown one there is nothing."""
+    lease = await journal.add(a_job(), Budget())
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    assert (None, a_job()) == await other.take("job-1")
+    assert lease is not None
+    await journal.release(lease)
+    assert (Lease("job-1", 2), a_job()) == await other.take("job-1")
+    assert (None, None) == await other.take("nothing")
+    await other.aclose()
+
+
 async def test_closing_lets_the_jobs_go(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
     """What a closed client left unfinished can be taken at once, with its attempt."""
     _, attempt = await begun(journal, a_job())

@@ -141,6 +141,10 @@ class SqliteJournal:
         """Take an unfinished job that no living driver has."""
         return await self._store.do(lambda db: self._acquired(db, job_id))
 
+    async def take(self, job_id: str) -> tuple[Lease | None, Job | None]:
+        """Take a job in the same way, and return its record as it stands then, taken or not."""
+        return await self._store.do(lambda db: (self._acquired(db, job_id), _first(_select(db, "id = ?", (job_id,)))))
+
     def _acquired(self, db: sqlite3.Connection, job_id: str) -> Lease | None:
         row = db.execute(_ACQUIRE, (self._drivers.name, job_id)).fetchone()
         return None if row is None else Lease(job_id, row["epoch"], row["attempt"] and Attempt(job_id, row["attempt"]))
