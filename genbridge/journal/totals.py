@@ -61,16 +61,17 @@ def spent(db: sqlite3.Connection, since: float) -> Sequence[Spent]:
 
 
 def _spent(row: sqlite3.Row) -> Spent:
+    day, backend, provider, model, media, unit, jobs, charged, estimated, reserved, unpriced = row
     return Spent(
-        day=_EPOCH + timedelta(days=row["day"]),
-        backend=row["backend"],
-        provider=row["provider"],
-        model=row["model"],
-        media=Media(row["media"]),
-        unit=row["unit"],
-        jobs=row["jobs"],
-        charged=row["charged"] / _MILLION,
-        estimated=row["estimated"] / _MILLION,
-        reserved=row["reserved"] / _MILLION,
-        unpriced=row["unpriced"],
+        day=_EPOCH + timedelta(days=day),
+        backend=backend,
+        provider=provider,
+        model=model,
+        media=Media(media),
+        unit=unit,
+        jobs=jobs,
+        charged=charged / _MILLION,
+        estimated=estimated / _MILLION,
+        reserved=reserved / _MILLION,
+        unpriced=unpriced,
     )
