@@ -122,8 +122,8 @@ create table spent (
 ) strict, without rowid;
 create table used (backend text primary key, held integer not null, counted real not null) strict, without rowid;
 create view shares as select id, created, {_listed(f"{value.format('')} as {name}" for name, value in _SHARE.items())} from jobs;
-insert into spent select {_listed(_KEY)}, {_listed(_NUMBERS, "sum({})")} from shares group by {_listed(_KEY)};
-insert into used select backend, sum(held), sum(counted) from spent group by backend;
+insert into spent select {_listed(_KEY)}, {_listed(_NUMBERS, "total({})")} from shares group by {_listed(_KEY)};
+insert into used select backend, total(held), total(counted) from spent group by backend;
 create trigger jobs_added after insert on jobs begin {_give("new.")} end;
 create trigger jobs_removed after delete on jobs begin {_change("old.", "-")} end;
 create trigger jobs_changed after update of {_listed(_MATTERS)} on jobs

@@ -26,7 +26,7 @@ _SPENT = """
 select day, backend, provider, model, media, unit, jobs, charged, estimated, reserved, unpriced
 from spent where day >= :first and jobs > 0
 union all
-select day, backend, provider, model, media, unit, sum(jobs), sum(charged), sum(estimated), sum(reserved), sum(unpriced)
+select day, backend, provider, model, media, unit, sum(jobs), total(charged), total(estimated), total(reserved), sum(unpriced)
 from shares where created >= :since and created < :first * 86400.0 group by day, backend, provider, model, media, unit
 order by day, backend, model, media
 """
