@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from itertools import pairwise
@@ -317,12 +317,8 @@ class Client:
         errors: list[GenbridgeError] = []
         jobs = [*await self._record.unfinished(), *await self._record.unsaved()]
         handles = [Handle(self._driver, job, send=send) for job in jobs if send or job.status is not JobStatus.PENDING]
-        for handle in handles:
-            try:
-                await handle._attach()  # noqa: SLF001 (the two are one module's)
-            except GenbridgeError as error:
-                _log.warning("job %s is not resumed: %s", handle.id, error)
-                errors.append(error)
+        for some in _in_pages(handles):
+            errors += filter(None, await asyncio.gather(*map(_attached, some)))
         if wait:
             await asyncio.gather(*(self._collect(handle) for handle in handles))
         if wait and errors:
@@ -560,6 +556,21 @@ class Wish:
     def of_try(self, number: int) -> Wish:
         """Return it with the id of the so-manieth try, if the caller gave an id."""
         return self if self.id is None else attrs.evolve(self, id=numbered(self.id, number))
+
+
+def _in_pages(handles: Sequence[Handle]) -> Iterator[Sequence[Handle]]:
+    """Yield so many at a time that what the journal does for them fits into one transaction."""
+    return (handles[first : first + _PAGE] for first in range(0, len(handles), _PAGE))
+
+
+async def _attached(handle: Handle) -> GenbridgeError | None:
+    """Begin to drive a job on record; return why it cannot be driven, if it cannot."""
+    try:
+        await handle._attach()  # noqa: SLF001 (the two are one module's)
+    except GenbridgeError as error:
+        _log.warning("job %s is not resumed: %s", handle.id, error)
+        return error
+    return None
 
 
 def absolute(path: Path | str) -> Path:

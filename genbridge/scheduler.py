@@ -223,9 +223,8 @@ class Scheduler:
         if drive.job.status.terminal and drive.job.status is not JobStatus.EXPIRED:
             self._end(drive)
             return
-        lease = await self._journal.acquire(drive.job.id)
-        drive.job = await self._journal.get(drive.job.id) or drive.job
-        drive.lease = lease
+        drive.lease, job = await self._journal.take(drive.job.id)
+        drive.job = job or drive.job
         if drive.job.status is JobStatus.EXPIRED:
             await self._polls.ask_again(drive)
         drive.started = self._clock.monotonic() - self._age(drive.job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -244,6 +245,19 @@ async def test_a_driver_whose_process_has_gone_is_dead_at_once(journal: SqliteJo
     await other.open()
     assert [a_job()] == await other.unfinished()
     assert await other.acquire("job-1") is not None
+    await other.aclose()
+
+
+async def test_a_job_is_taken_with_its_record(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+    """As it stands then; the record is had also where another drives the job, and of an unknown one there is nothing."""
+    lease = await journal.add(a_job(), Budget())
+    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
+    await other.open()
+    assert (None, a_job()) == await other.take("job-1")
+    assert lease is not None
+    await journal.release(lease)
+    assert (Lease("job-1", 2), a_job()) == await other.take("job-1")
+    assert (None, None) == await other.take("nothing")
     await other.aclose()
 
 
@@ -966,3 +980,57 @@ async def test_a_journal_is_used_by_the_process_that_opened_it(journal: SqliteJo
     with pytest.raises(JournalError, match="was opened by another process; open one in each"):
         await journal.get("job-1")
     journal._store._pid -= 1
+
+
+async def everything(journal: SqliteJournal) -> None:
+    """Ask a journal for everything that it does."""
+    rules = [Rule(limits=Limits(submits=1, concurrent=1)), Rule(limits=Limits(submits=9, concurrent=9), media=Media.VIDEO)]
+    caps = Budget(per_day=1e6, jobs_per_day=9, total=1e6, jobs=9)
+    job = a_job()
+    lease = await journal.add(job, caps)
+    attempt = await journal.begin_submit(lease, rules, caps)
+    assert isinstance(attempt, Attempt)
+    await journal.refused(attempt)
+    assert isinstance(await journal.begin_submit(lease, rules, caps), Wait)
+    await journal.unknown(lease, attrs.evolve(job, failure=Failure(message="lost")))
+    await journal.release(lease)
+    lease = await journal.acquire(job.id)
+    await journal.submitted(attempt, attrs.evolve(job, status=JobStatus.QUEUED, provider_id="p1"))
+    await journal.settle(lease, ended(job))
+    await journal.refresh(ended(job))
+    await journal.pause("studio", 1.0, Paused.POLLS)
+    for status in (None, *JobStatus):
+        for backend in (None, "studio"):
+            for before in (None, (NOON.timestamp(), "job-1")):
+                await journal.page(status=status, backend=backend, before=before, limit=9)
+                await journal.page(status=status, backend=backend, before=before, limit=9, unfinished=True)
+    await journal.unfinished()
+    await journal.unsaved()
+    await journal.holder("studio", "p1")
+    await journal.spent(NOON.timestamp())
+    await journal.usage("studio")
+    await journal.get("job-1")
+    await journal.saved("job-1")
+    journal.peek("job")
+    await journal.beat()
+
+
+async def test_nothing_that_is_asked_reads_the_jobs_that_have_ended(tmp_path: Path, clock: WallClock) -> None:
+    """But for those it returns: a journal of a million jobs is as quick as an empty one."""
+    journal = SqliteJournal(tmp_path / "jobs.db", now=clock, inline=True)
+    await journal.open()
+    asked: set[str] = set()
+    journal._store.do_now(lambda db: db.set_trace_callback(asked.add))
+    await everything(journal)
+    journal._store.do_now(lambda db: db.set_trace_callback(None))
+    scans = {
+        f"{step} for {statement}"
+        for statement in asked
+        if statement.split(maxsplit=1)[0].lower() in {"select", "update", "insert", "delete"}
+        for step in await journal._store.do(lambda db, text=statement: [row[3] for row in db.execute(f"explain query plan {text}")])
+        if re.match(r"SCAN (jobs|spent)\b", step) and not re.search(r"jobs_(unfinished|unsaved)$", step)
+    }
+    listings = {scan for scan in scans if scan.startswith("SCAN jobs USING INDEX jobs_created for") and "true order by" in scan}
+    assert len(listings) == 1
+    assert listings == scans
+    await journal.aclose()

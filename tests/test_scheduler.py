@@ -590,13 +590,9 @@ class BrokenJournal(InlineJournal):
         self._may("unknown")
         await super().unknown(lease, job)
 
-    async def acquire(self, job_id: str) -> Lease | None:
-        self._may("acquire")
-        return await super().acquire(job_id)
-
-    async def get(self, job_id: str) -> Job | None:
-        self._may("get")
-        return await super().get(job_id)
+    async def take(self, job_id: str) -> tuple[Lease | None, Job | None]:
+        self._may("take")
+        return await super().take(job_id)
 
     async def beat(self) -> None:
         self._may("beat")
@@ -638,7 +634,7 @@ async def test_a_wait_outlives_a_journal_that_cannot_be_read_for_a_while(tmp_pat
         watched = other.handle(handle.id)
         with pytest.raises(JobTimeoutError):
             await service.clock.run(watched.result(timeout=1.5))
-        journal.broken = frozenset({"acquire"})
+        journal.broken = frozenset({"take"})
         with pytest.raises(JobTimeoutError):
             await service.clock.run(watched.result(timeout=3))
         journal.broken = frozenset()
@@ -658,7 +654,7 @@ async def test_a_job_is_not_driven_by_what_was_on_record_before_it_was_taken(tmp
                 await service.clock.run(other.handle(job).result(timeout=0.5))
             service.may_answer.set()
             await submit
-        journal.broken = frozenset({"get"})
+        journal.broken = frozenset({"take"})
         with pytest.raises(JobTimeoutError):
             await service.clock.run(other.handle(job).result(timeout=3))
         journal.broken = frozenset()
@@ -957,7 +953,7 @@ async def test_an_attach_that_failed_can_be_made_again(tmp_path: Path) -> None:
         job_id = (await client.submit(REQUEST)).id
     journal = BrokenJournal(tmp_path / "jobs.db", now=lambda: service.clock.now().timestamp())
     async with opened(service, journal=journal) as client:
-        journal.broken = frozenset({"acquire"})
+        journal.broken = frozenset({"take"})
         with pytest.raises(JournalError, match="disk is full"):
             await client.handle(job_id).result()
         journal.broken = frozenset()

@@ -346,6 +346,19 @@ def test_a_process_killed_while_it_brings_an_old_journal_up_to_date_loses_nothin
         assert LISTED == [known(job, old) for job, old in zip(jobs, LISTED, strict=True)], path.name
 
 
+@pytest.mark.parametrize("jobs", [200_000, 199_999])
+async def test_that_a_large_journal_is_brought_up_to_date_is_told(
+    journal_file: Path, caplog: pytest.LogCaptureFixture, jobs: int
+) -> None:
+    """As it takes a moment; of a small one nobody hears."""
+    with closing(sqlite3.connect(journal_file)) as db, db:
+        db.execute("update jobs set rowid = ? where rowid = (select max(rowid) from jobs)", (jobs,))
+    await jobs_in(journal_file)
+    await jobs_in(journal_file)
+    told = [record.getMessage() for record in caplog.records if "brought up to date" in record.getMessage()]
+    assert jobs // 200_000 == len(told)
+
+
 async def test_a_journal_of_a_newer_release_is_refused_and_left_as_it_is(journal_file: Path) -> None:
     """In one sentence, which says what to do; not a byte of it is changed."""
     await jobs_in(journal_file)

@@ -32,6 +32,7 @@ _CAPS = {
     "jobs": "jobs in all",
 }
 """What people read of each cap."""
+_NUMBERS = ("jobs", "charged", "estimated", "reserved", "unpriced")
 _AMOUNTS = ("JOBS", "CHARGED", "ESTIMATED", "RESERVED", "UNPRICED")
 
 
@@ -49,11 +50,6 @@ class Sum:
     estimated: float = 0.0
     reserved: float = 0.0
     unpriced: int = 0
-
-    def plus(self, spent: Spent) -> Sum:
-        """Return it with more jobs."""
-        names = ("jobs", "charged", "estimated", "reserved", "unpriced")
-        return attrs.evolve(self, **{name: getattr(self, name) + getattr(spent, name) for name in names})
 
     def form(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -151,12 +147,17 @@ def _form(since: datetime | None, rows: Sequence[Sum], totals: Sequence[Sum], li
 
 def sums(spent: Iterable[Spent], by: Sequence[str]) -> Iterable[Sum]:
     """Add up what was spent for each group, in their order; never over two providers or units."""
-    found: dict[tuple[Any, ...], Sum] = {}
+    found: dict[tuple[Any, ...], list[Spent]] = {}
     for each in spent:
-        key = (*(getattr(each, name) for name in by), each.provider, each.unit)
-        start = Sum(provider=each.provider, unit=each.unit, **{name: getattr(each, name) for name in by})
-        found[key] = found.get(key, start).plus(each)
-    return [found[key] for key in sorted(found)]
+        found.setdefault((*(getattr(each, name) for name in by), each.provider, each.unit), []).append(each)
+    return [_sum(found[key], by) for key in sorted(found)]
+
+
+def _sum(spent: Sequence[Spent], by: Sequence[str]) -> Sum:
+    first = spent[0]
+    group = {name: getattr(first, name) for name in by}
+    numbers = {name: sum(getattr(each, name) for each in spent) for name in _NUMBERS}
+    return Sum(provider=first.provider, unit=first.unit, **group, **numbers)
 
 
 # Caps.

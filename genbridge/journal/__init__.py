@@ -74,6 +74,9 @@ class Journal(Protocol):
     async def acquire(self, job_id: str) -> Lease | None:
         """Take an unfinished job that no other living driver has."""
 
+    async def take(self, job_id: str) -> tuple[Lease | None, Job | None]:
+        """Take a job in the same way, and return its record as it stands then, taken or not."""
+
     async def beat(self) -> None:
         """Say that this process's driver is alive."""
 

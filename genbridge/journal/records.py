@@ -10,7 +10,7 @@ from typing import Any
 
 from cattrs.preconf.json import make_converter
 
-from genbridge.types import Cost, Failure, ImageRequest, Job, JobStatus, Quote, Request, Result, VideoRequest
+from genbridge.types import Certainty, Cost, Failure, ImageRequest, Job, JobStatus, Quote, Request, Result, VideoRequest
 
 _converter = make_converter(omit_if_default=True)
 
@@ -40,6 +40,8 @@ _converter.register_structure_hook_func(lambda kind: kind == float | None, lambd
 _converter.register_unstructure_hook(ImageRequest | VideoRequest, _dump_request)
 _converter.register_structure_hook(ImageRequest | VideoRequest, _load_request)
 
+CHANGES = ("status", "provider_id", "submitted", "finished", "progress", "charged", "guessed", "cost", "failure", "result")
+"""The columns of a job's row that are written again as the job goes on."""
 COLUMNS = (
     "id",
     "key",
@@ -48,21 +50,13 @@ COLUMNS = (
     "model",
     "provider_model",
     "media",
-    "status",
-    "provider_id",
     "created",
-    "submitted",
-    "finished",
-    "progress",
     "unit",
     "reserved",
-    "charged",
     "request",
     "quote",
-    "cost",
-    "failure",
-    "result",
     "save_to",
+    *CHANGES,
 )
 """The columns of a job's row that come from the job."""
 
@@ -77,10 +71,6 @@ _DOCUMENTS: Mapping[str, Any] = {
 
 def dump(job: Job) -> dict[str, Any]:
     """Return the row of a job."""
-    documents = {
-        name: None if (value := getattr(job, name)) is None else _converter.dumps(value, unstructure_as=kind)
-        for name, kind in _DOCUMENTS.items()
-    }
     return {
         "id": job.id,
         "key": job.key,
@@ -89,18 +79,40 @@ def dump(job: Job) -> dict[str, Any]:
         "model": job.model,
         "provider_model": job.provider_model,
         "media": job.media.value,
+        "created": job.created_at.timestamp(),
+        "unit": job.quote.unit,
+        "reserved": job.quote.amount,
+        "request": _document(job, "request"),
+        "quote": _document(job, "quote"),
+        "save_to": None if job.save_to is None else str(job.save_to),
+        **dump_changes(job),
+    }
+
+
+def dump_changes(job: Job) -> dict[str, Any]:
+    """Return what of a job's row is written again as it goes on."""
+    return {
         "status": job.status.value,
         "provider_id": job.provider_id,
-        "created": job.created_at.timestamp(),
         "submitted": _seconds(job.submitted_at),
         "finished": _seconds(job.finished_at),
         "progress": job.progress,
-        "unit": job.quote.unit,
-        "reserved": job.quote.amount,
         "charged": None if job.cost is None else job.cost.amount,
-        **documents,
-        "save_to": None if job.save_to is None else str(job.save_to),
+        "guessed": job.cost is not None and job.cost.certainty is not Certainty.EXACT,
+        "cost": _document(job, "cost"),
+        "failure": _document(job, "failure"),
+        "result": _document(job, "result"),
     }
+
+
+def _document(job: Job, name: str) -> str | None:
+    value = getattr(job, name)
+    return None if value is None else _converter.dumps(value, unstructure_as=_DOCUMENTS[name])
+
+
+def load_quote(text: str) -> Quote:
+    """Return the quote of a row."""
+    return _converter.loads(text, Quote)
 
 
 def load(row: Mapping[str, Any]) -> Job:

@@ -3,61 +3,62 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from genbridge.budgets import Budget, Usage, Used, check
+from genbridge.budgets import Budget, Usage, check
 from genbridge.errors import JournalError
-from genbridge.journal import NOT_SENT, Attempt, Lease, Paused
+from genbridge.journal import NOT_SENT, Attempt, Lease, Paused, totals
 from genbridge.journal.drivers import Drivers
-from genbridge.journal.records import COLUMNS, dump, load
+from genbridge.journal.pace import Pace
+from genbridge.journal.records import CHANGES, COLUMNS, dump, dump_changes, load, load_quote
 from genbridge.journal.schema import VERSION, bring_up_to_date, version
 from genbridge.journal.store import Store
-from genbridge.limits import Rule, Wait, next_start
+from genbridge.limits import Rule, Wait
 from genbridge.tries import given_id
-from genbridge.types import Job, JobStatus, Media, Spent
+from genbridge.types import Job, JobStatus, Spent
 
 _log = logging.getLogger(__name__)
 
-_RUNNING = (
-    "select count(*) from jobs where backend = ? and finished is null "
-    "and (status in ('submitting', 'queued', 'running') or (status = 'unknown' and doubted > ?))"
+_NO_CAPS = Budget()
+_MANY = 200_000
+"""How many jobs it takes a few seconds to bring up to date."""
+_NAMED = "select id, created from jobs where id >= ? and id < ? order by id"
+_SELECT = f"select {', '.join(COLUMNS)} from jobs where "  # noqa: S608 (our own names)
+# Where a statement fails its whole transaction is undone; `or fail` saves SQLite from preparing to undo the statement alone.
+_KNOWN = "select 1 from jobs where id = ?"
+_ADD = (
+    f"insert or fail into jobs ({', '.join(COLUMNS)}, owner, epoch, held) "  # noqa: S608 (our own names)
+    f"values (:{', :'.join(COLUMNS)}, :owner, 1, 1) on conflict do nothing"
 )
-_FORSAKEN = (
-    "select count(*) from jobs where backend = ? and finished is null "
-    "and status in ('submitting', 'queued', 'running') and coalesce(submitted, intended, created) <= ? and forsaken(owner)"
+_ACQUIRE = "update jobs set owner = ?, epoch = epoch + 1 where id = ? and finished is null and free(owner) returning epoch, attempt"
+_PENDING = "select backend, media, model, quote from jobs where id = ? and epoch = ? and status = 'pending'"
+_INTEND = "update or fail jobs set status = 'submitting', attempt = ?, intended = ? where id = ?"
+_CHANGED = f"{', '.join(f'{name} = :{name}' for name in CHANGES)}, held = :held"
+_GO_ON = f"update or fail jobs set {_CHANGED} where id = :id and "  # noqa: S608 (our own names)
+_SUBMITTED = (
+    f"{_GO_ON} attempt = :attempt and (status in ('submitting', 'unknown') or by_hand "
+    "or (status = 'failed' and json_extract(failure, '$.code') = :not_sent))"
 )
-_FORGET = "delete from submits where backend = ? and at <= ? and (model is null or (media = ? and model = ?))"
-"""Only those of the job's own model: its rules are all that count them, while a limit of another may look back further."""
-_DOUBT_LASTS = 1800.0
-"""Seconds for which a job that may have been accepted, or that nobody follows, counts as one that the service works on."""
-_ANSWER_LASTS = 120.0
-"""Seconds after which a submit that was never answered is taken to have reached the service."""
-_HOLDER = "select 1 from jobs as other where other.backend = :backend and other.provider_id = :provider_id and other.id != :id"
-_DAY = 86400.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
-
-_NAMED = "select id from jobs where id >= ? and id < ? order by created, id"
-_USED = """
-select total(amount), count(*), total(amount) filter (where at >= :today), count(*) filter (where at >= :today) from
-  (select coalesce(charged, reserved) as amount, coalesce(intended, created) as at from jobs
-  where backend = :backend and held and id != :but)
-"""
-"""A job counts for the day on which it was sent last, and until it is for that on which it was recorded."""
-_SPENT = """
-select backend, provider, model, media, unit, cast(created / 86400 as integer) as day, count(*) as jobs,
-  total(charged) as charged,
-  total(case when json_extract(cost, '$.certainty') is not null then charged end) as estimated,
-  total(case when held and charged is null and finished is null then reserved end) as reserved,
-  count(case when held and coalesce(charged, reserved) is null then 1 end) as unpriced
-from jobs where created >= ? group by backend, provider, model, media, unit, day order by day, backend, model, media
-"""
+_UPDATE = f"{_GO_ON} epoch = :epoch and finished is null"
+_SETTLE = (
+    f"update or fail jobs set {_CHANGED}, by_hand = 1 where id = :id and epoch = :epoch and finished is null and not exists ("  # noqa: S608 (our own names)
+    "select 1 from jobs as other where other.backend = :backend and other.provider_id = :provider_id and other.id != :id)"
+)
+_REOPEN = (
+    "update or fail jobs set status = :status, finished = null, progress = :progress, charged = :charged, cost = :cost, "
+    "guessed = :guessed, failure = null, held = 1, owner = :owner, epoch = epoch + 1 "
+    "where id = :id and status = 'expired' returning epoch"
+)
+_DOUBT = (
+    "update jobs set status = 'unknown', failure = ?, doubted = coalesce(doubted, ?) "
+    "where id = ? and epoch = ? and status in ('submitting', 'unknown')"
+)
 
 
 class SqliteJournal:
@@ -78,6 +79,7 @@ class SqliteJournal:
         self.path = path
         self._now = now
         self._drivers = Drivers(now, monotonic)
+        self._pace = Pace(now)
         self._store = Store(path, self._prepare, inline=inline)
 
     @property
@@ -111,51 +113,52 @@ class SqliteJournal:
             )
         if number == 0 and db.execute("select count(*) from sqlite_master").fetchone()[0]:
             raise JournalError(f"{str(self.path)!r} is a database of something else; name another file under [journal] path")
+        self._tell_if_slow(db, number)
         bring_up_to_date(db)
         self._drivers.beat(db)
         db.execute("commit")
+
+    def _tell_if_slow(self, db: sqlite3.Connection, number: int) -> None:
+        jobs = db.execute("select max(rowid) from jobs").fetchone()[0] if 0 < number < VERSION else None
+        if jobs is not None and jobs >= _MANY:
+            _log.warning(
+                "the journal %r of %d jobs is brought up to date for this release; it takes a moment", str(self.path), jobs
+            )
 
     # Jobs and their drivers.
 
     async def add(self, job: Job, budget: Budget) -> Lease | None:
         """Record a new job with its reservation and take its lease; `None` when one of that id is on record."""
-        row = {**dump(job), "owner": self._drivers.name, "epoch": 1, "held": 1}
-        places = ", ".join("?" * len(row))
-        insert = f"insert into jobs ({', '.join(row)}) values ({places}) on conflict do nothing"  # noqa: S608 (our own names)
+        row = {**dump(job), "owner": self._drivers.name}
 
         def work(db: sqlite3.Connection) -> Lease | None:
-            if db.execute("select 1 from jobs where id = ?", (job.id,)).fetchone():
-                return None
-            self._check_budget(db, job, budget)
-            return Lease(job.id, 1) if db.execute(insert, tuple(row.values())).rowcount else None
+            if budget != _NO_CAPS:
+                if db.execute(_KNOWN, (job.id,)).fetchone():
+                    return None
+                check(job.backend, job.quote, budget, self._usage(db, job.backend, budget))
+            return Lease(job.id, 1) if db.execute(_ADD, row).rowcount else None
 
         return await self._store.do(work)
 
-    def _check_budget(self, db: sqlite3.Connection, job: Job, budget: Budget) -> None:
-        usage = self._usage(db, job.backend, but=job.id) if budget.looks_back else Usage()
-        check(job.backend, job.quote, budget, usage)
-
-    def _usage(self, db: sqlite3.Connection, backend: str, *, but: str = "") -> Usage:
-        values = {"today": self._now() // _DAY * _DAY, "backend": backend, "but": but}
-        amount, jobs, amount_today, jobs_today = db.execute(_USED, values).fetchone()
-        return Usage(today=Used(amount=amount_today, jobs=jobs_today), ever=Used(amount=amount, jobs=jobs))
+    def _usage(self, db: sqlite3.Connection, backend: str, budget: Budget, *, but: str = "") -> Usage:
+        """Return what counts against a backend's caps, as far as they look back."""
+        return totals.usage(db, backend, self._now(), but=but) if budget.looks_back else Usage()
 
     async def usage(self, backend: str) -> Usage:
         """Return what counts against a backend's caps."""
-        return await self._store.do(lambda db: self._usage(db, backend))
+        return await self._store.do(lambda db: totals.usage(db, backend, self._now()))
 
     async def acquire(self, job_id: str) -> Lease | None:
         """Take an unfinished job that no living driver has."""
-        take = (
-            "update jobs set owner = ?, epoch = epoch + 1 where id = ? and finished is null "
-            "and free(owner) returning epoch, attempt"
-        )
+        return await self._store.do(lambda db: self._acquired(db, job_id))
 
-        def work(db: sqlite3.Connection) -> Lease | None:
-            row = db.execute(take, (self._drivers.name, job_id)).fetchone()
-            return None if row is None else Lease(job_id, row["epoch"], row["attempt"] and Attempt(job_id, row["attempt"]))
+    async def take(self, job_id: str) -> tuple[Lease | None, Job | None]:
+        """Take a job in the same way, and return its record as it stands then, taken or not."""
+        return await self._store.do(lambda db: (self._acquired(db, job_id), _first(_select(db, "id = ?", (job_id,)))))
 
-        return await self._store.do(work)
+    def _acquired(self, db: sqlite3.Connection, job_id: str) -> Lease | None:
+        row = db.execute(_ACQUIRE, (self._drivers.name, job_id)).fetchone()
+        return None if row is None else Lease(job_id, row["epoch"], row["attempt"] and Attempt(job_id, row["attempt"]))
 
     async def beat(self) -> None:
         """Say that this process's driver is alive."""
@@ -173,108 +176,53 @@ class SqliteJournal:
 
         Raises `BudgetError` when it would exceed a cap, as one may have been lowered since the job was recorded.
         """
-        token = uuid4().hex
+        token = os.urandom(16).hex()
 
         def work(db: sqlite3.Connection) -> Attempt | Wait | None:
             self._store.check_there()
-            job = _first(_select(db, "id = ? and epoch = ? and status = 'pending'", (lease.job_id, lease.epoch)))
-            if job is None:
+            row = db.execute(_PENDING, (lease.job_id, lease.epoch)).fetchone()
+            if row is None:
                 return None
-            self._check_budget(db, job, budget)
-            if wait := self._wait(db, job, rules):
+            backend, media, model, quote = row
+            if budget != _NO_CAPS:
+                check(backend, load_quote(quote), budget, self._usage(db, backend, budget, but=lease.job_id))
+            if wait := self._pace.wait(db, backend, media, model, rules):
                 return wait
-            now = self._now()
-            db.execute("update jobs set status = 'submitting', attempt = ?, intended = ? where id = ?", (token, now, lease.job_id))
-            db.execute(
-                "insert into submits (backend, media, model, at, job) values (?, ?, ?, ?, ?)",
-                (job.backend, job.media, job.model, now, job.id),
-            )
+            db.execute(_INTEND, (token, self._now(), lease.job_id))
+            self._pace.began(db, lease.job_id, backend, media, model)
             return Attempt(lease.job_id, token)
 
         return await self._store.do(work)
 
-    def _wait(self, db: sqlite3.Connection, job: Job, rules: Sequence[Rule]) -> Wait | None:
-        now, backend = self._now(), job.backend
-        if seconds := self._paused(db, Paused.SUBMITS, now).get(backend):
-            return Wait(seconds, "the service asked for a pause")
-        longest = max((rule.limits.per for rule in rules), default=0.0)
-        db.execute(_FORGET, (backend, now - longest - _ANSWER_LASTS, job.media, job.model))
-        # A clock that was set back leaves times in the future: count them as of now.
-        db.execute("update submits set at = ? where backend = ? and at > ?", (now, backend, now))
-        db.execute("update jobs set doubted = ? where backend = ? and status = 'unknown' and doubted > ?", (now, backend, now))
-        waits = [wait for rule in rules if (wait := self._wait_for(db, backend, rule, now))]
-        return max(waits, key=lambda wait: wait.seconds, default=None)
-
-    def _wait_for(self, db: sqlite3.Connection, backend: str, rule: Rule, now: float) -> Wait | None:
-        """Return how long one rule asks to wait.
-
-        A submit counts from its answer, as nobody knows when between its intent and its answer it arrived.
-        """
-        which = {"media": rule.media, "model": rule.model}
-        given = {name: value for name, value in which.items() if value is not None}
-        match = "".join(f" and {name} = ?" for name in given)
-        arrived = "case when job is null then at else min(?, at + ?) end"
-        times = f"select {arrived} as arrived from submits where backend = ?{match} order by arrived"  # noqa: S608 (our own names)
-        rows = db.execute(times, (now, _ANSWER_LASTS, backend, *given.values()))
-        recent = [at for (at,) in rows if at > now - rule.limits.per]
-        counted = (backend, now - _DOUBT_LASTS, *given.values())
-        running = db.execute(_RUNNING + match, counted).fetchone()[0]
-        if rule.limits.concurrent is not None and running >= rule.limits.concurrent:
-            running -= db.execute(_FORSAKEN + match, counted).fetchone()[0]
-        return next_start(recent, running, rule, now)
-
-    def _answered(self, db: sqlite3.Connection, job_id: str) -> None:
-        db.execute("update submits set at = ?, job = null where job = ?", (self._now(), job_id))
-
     async def pause(self, backend: str, seconds: float, what: Paused) -> None:
         """Let nobody submit to a backend, or poll it, for that long."""
-        later = "insert or replace into pauses (backend, what, at, seconds) values (?, ?, ?, ?)"
-
-        def work(db: sqlite3.Connection) -> None:
-            now = self._now()
-            if seconds > self._paused(db, what, now).get(backend, 0.0):
-                db.execute(later, (backend, what, now, seconds))
-
-        await self._store.do(work)
+        await self._store.do(lambda db: self._pace.pause(db, backend, seconds, what))
 
     async def pauses(self, what: Paused) -> Mapping[str, float]:
         """Return for how many seconds more each backend is to be left alone."""
-        return await self._store.do(lambda db: self._paused(db, what, self._now()))
-
-    def _paused(self, db: sqlite3.Connection, what: Paused, now: float) -> dict[str, float]:
-        # A clock that was set back must not make a pause longer than it was.
-        db.execute("update pauses set at = ? where at > ?", (now, now))
-        rows = db.execute("select backend, at + seconds - ? from pauses where what = ? and at + seconds > ?", (now, what, now))
-        return dict(tuple(row) for row in rows)
+        return await self._store.do(lambda db: self._pace.paused(db, what))
 
     async def submitted(self, attempt: Attempt, job: Job) -> bool:
         """Record the service's id; `False` when the attempt is no longer the job's."""
-        where = (
-            "id = :id and attempt = :attempt and (status in ('submitting', 'unknown') or by_hand "
-            "or (status = 'failed' and json_extract(failure, '$.code') = :not_sent))"
-        )
-        return await self._write(job, where, {"attempt": attempt.token, "not_sent": NOT_SENT})
+        return await self._write(job, _SUBMITTED, {"attempt": attempt.token, "not_sent": NOT_SENT})
 
     async def refused(self, attempt: Attempt) -> None:
         """Record that nothing was started; the job may be submitted again."""
         back = "update jobs set status = 'pending' where id = ? and attempt = ? and status = 'submitting'"
 
         def work(db: sqlite3.Connection) -> None:
-            self._answered(db, attempt.job_id)
+            self._pace.answered(db, attempt.job_id)
             db.execute(back, (attempt.job_id, attempt.token))
 
         await self._store.do(work)
 
     async def unknown(self, lease: Lease, job: Job) -> None:
         """Record that the POST may have been accepted, and why nobody knows."""
-        mark = (
-            "update jobs set status = 'unknown', failure = ?, doubted = coalesce(doubted, ?) "
-            "where id = ? and epoch = ? and status in ('submitting', 'unknown')"
-        )
+        failure = dump_changes(job)["failure"]
 
         def work(db: sqlite3.Connection) -> None:
-            self._answered(db, lease.job_id)
-            db.execute(mark, (dump(job)["failure"], self._now(), lease.job_id, lease.epoch))
+            self._pace.answered(db, lease.job_id)
+            db.execute(_DOUBT, (failure, self._now(), lease.job_id, lease.epoch))
 
         await self._store.do(work)
 
@@ -282,33 +230,25 @@ class SqliteJournal:
 
     async def update(self, lease: Lease, job: Job) -> bool:
         """Record how far a running job is, or how it ended; `False` when the lease is lost."""
-        return await self._write(job, "id = :id and epoch = :epoch and finished is null", {"epoch": lease.epoch})
+        return await self._write(job, _UPDATE, {"epoch": lease.epoch})
 
-    async def _write(self, job: Job, where: str, extra: dict[str, Any], *, by_hand: bool = False) -> bool:
-        row = dump(job)
+    async def _write(self, job: Job, statement: str, which: dict[str, Any]) -> bool:
         # One that was made for nothing is a job all the same.
         released = job.finished_at and job.status is not JobStatus.SUCCEEDED and job.cost and job.cost.amount == 0
-        names = ("status", "provider_id", "submitted", "finished", "progress", "charged", "cost", "failure", "result")
-        sets = ", ".join([f"{name} = :{name}" for name in names] + ["by_hand = 1"] * by_hand)
-        statement = f"update jobs set {sets}, held = :held where {where}"  # noqa: S608 (our own names)
-        values = {**row, **extra, "held": not released}
+        values = {**dump_changes(job), "held": not released, "id": job.id, **which}
 
         def work(db: sqlite3.Connection) -> bool:
-            self._answered(db, job.id)
+            self._pace.answered(db, job.id)
             return db.execute(statement, values).rowcount == 1
 
         return await self._store.do(work)
 
     async def reopen(self, job: Job) -> Lease | None:
         """Record that a job that had expired goes on, and take its lease; `None` when it is not expired any more."""
-        again = (
-            "update jobs set status = :status, finished = null, progress = :progress, charged = :charged, cost = :cost, "
-            "failure = null, held = 1, owner = :owner, epoch = epoch + 1 where id = :id and status = 'expired' returning epoch"
-        )
-        values = {**dump(job), "owner": self._drivers.name}
+        values = {**dump_changes(job), "id": job.id, "owner": self._drivers.name}
 
         def work(db: sqlite3.Connection) -> Lease | None:
-            row = db.execute(again, values).fetchone()
+            row = db.execute(_REOPEN, values).fetchone()
             return None if row is None else Lease(job.id, row["epoch"])
 
         return await self._store.do(work)
@@ -316,7 +256,7 @@ class SqliteJournal:
     async def refresh(self, job: Job) -> None:
         """Record a finished job's result anew, as when the service gave fresh links to the same files."""
         again = "update jobs set result = ? where id = ? and status = 'succeeded'"
-        await self._store.do(lambda db: db.execute(again, (dump(job)["result"], job.id)))
+        await self._store.do(lambda db: db.execute(again, (dump_changes(job)["result"], job.id)))
 
     async def saved(self, job_id: str) -> None:
         """Record that a job's files are where they were wanted."""
@@ -326,8 +266,7 @@ class SqliteJournal:
 
     async def settle(self, lease: Lease, job: Job) -> bool:
         """Record what a person says of a job in doubt; `False` when the lease is lost or another job has the service's id."""
-        where = f"id = :id and epoch = :epoch and finished is null and not exists ({_HOLDER})"
-        return await self._write(job, where, {"epoch": lease.epoch, "backend": job.backend}, by_hand=True)
+        return await self._write(job, _SETTLE, {"epoch": lease.epoch, "backend": job.backend})
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job's record."""
@@ -340,13 +279,10 @@ class SqliteJournal:
         """
 
         def work(db: sqlite3.Connection) -> Job | None:
-            found = db.execute(_NAMED, (job_id, job_id + "\U0010ffff")).fetchall()
-            ids = [row["id"] for row in found]
-            alike = {given_id(each) for each in ids}
-            wanted = job_id if job_id in ids else ids[-1] if len(alike) == 1 else None
+            wanted = _named(db, job_id)
             return None if wanted is None else _first(_select(db, "id = ?", (wanted,)))
 
-        return self._store.ask(work).result()
+        return self._store.do_now(work)
 
     async def page(
         self,
@@ -358,20 +294,29 @@ class SqliteJournal:
         limit: int,
     ) -> Sequence[Job]:
         """Return jobs, newest first, that come after the one with that creation time and id."""
-        conditions = {"status = ?": (status,), "backend = ?": (backend,), "(created, id) < (?, ?)": before or (None,)}
-        used = {text: values for text, values in conditions.items() if values != (None,)}
-        where = " and ".join([*used, "finished is null" if unfinished else "true"])
-        values = [value for group in used.values() for value in group]
-        return await self._store.do(lambda db: _readable(db, f"{where} order by created desc, id desc", values, limit=limit))
+        few = unfinished or (status is not None and not status.terminal)
+        state = f"status = ? and finished is {'null' if few else 'not null'}"
+        conditions = {state: status, "backend = ?": backend}
+        used = {text: value for text, value in conditions.items() if value is not None}
+        texts = [*used, *["(created, id) < (?, ?)"] * bool(before), *["finished is null"] * unfinished]
+        # Those that are unfinished are found by their own index, and then put in order.
+        where = f"{' and '.join(texts) or 'true'} order by {'+' * few}created desc, id desc"
+        return await self._store.do(lambda db: _readable(db, where, (*used.values(), *(before or ())), limit=limit))
 
     async def unfinished(self) -> Sequence[Job]:
         """Return the unfinished jobs that no living driver has, oldest first."""
-        return await self._store.do(lambda db: _readable(db, "finished is null and free(owner) order by created, id", ()))
+        return await self._store.do(lambda db: self._free(db, "finished is null"))
 
     async def unsaved(self) -> Sequence[Job]:
         """Return the jobs that succeeded, whose files are not yet where they were wanted, and that no other living driver has."""
-        where = "save_to is not null and status = 'succeeded' and free(owner) order by created, id"
-        return await self._store.do(lambda db: _readable(db, where, ()))
+        return await self._store.do(lambda db: self._free(db, "save_to is not null and status = 'succeeded'"))
+
+    def _free(self, db: sqlite3.Connection, where: str) -> list[Job]:
+        """Return the jobs that this process may take, oldest first. It is asked of each driver once, however many are its jobs."""
+        owners = [owner for (owner,) in db.execute(f"select distinct owner from jobs where {where}")]  # noqa: S608 (our own words)
+        taken = [owner for owner in owners if not self._drivers.free(db, owner)]
+        free = f"coalesce(owner, '') not in ({', '.join('?' * len(taken))})"
+        return _readable(db, f"{where} and {free} order by +created, id", taken)
 
     async def holder(self, backend: str, provider_id: str) -> Job | None:
         """Return the job on record that a service's id belongs to."""
@@ -380,12 +325,19 @@ class SqliteJournal:
 
     async def spent(self, since: float) -> Sequence[Spent]:
         """Return what jobs created since a time (seconds) have cost, by day, backend and model."""
-        return await self._store.do(lambda db: [_spent(row) for row in db.execute(_SPENT, (since,))])
+        return await self._store.do(lambda db: totals.spent(db, since))
 
 
-def _spent(row: sqlite3.Row) -> Spent:
-    fields = {name: row[name] for name in row.keys() if name not in {"day", "media"}}  # noqa: SIM118 (a row iterates over values)
-    return Spent(day=_EPOCH + timedelta(days=row["day"]), media=Media(row["media"]), **fields)
+def _named(db: sqlite3.Connection, beginning: str) -> str | None:
+    """Return the id on record that somebody means by a beginning, looking no further than at the first two that are unlike."""
+    found: dict[str, float] = {}
+    for job_id, created in db.execute(_NAMED, (beginning, beginning + "\U0010ffff")):
+        if job_id == beginning:
+            return beginning
+        found[job_id] = created
+        if given_id(job_id) != given_id(next(iter(found))):
+            return None
+    return max(found, key=lambda job_id: (found[job_id], job_id), default=None)
 
 
 def _select(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Job]:
@@ -407,7 +359,7 @@ def _loaded(rows: Iterable[sqlite3.Row]) -> Iterator[Job]:
 
 
 def _rows(db: sqlite3.Connection, where: str, values: Sequence[Any]) -> sqlite3.Cursor:
-    return db.execute(f"select {', '.join(COLUMNS)} from jobs where {where}", values)  # noqa: S608 (our own words)
+    return db.execute(_SELECT + where, values)
 
 
 def _first(jobs: Sequence[Job]) -> Job | None:

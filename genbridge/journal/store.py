@@ -1,7 +1,7 @@
 """A SQLite file, and the one thread that owns the connection to it.
 
 All that is asked while the thread is busy goes into one transaction, so that many writes cost one `fsync`; a caller hears of its
-write after the commit.
+write after the commit, and an event loop is woken once for all of its callers.
 """
 
 from __future__ import annotations
@@ -46,12 +46,35 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_open_anew)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Work:
-    """One thing to do on the connection, and who waits for it."""
+    """One thing to do on the connection, and who waits for it: a task of an event loop, or a thread."""
 
     run: Callable[[sqlite3.Connection], Any]
-    future: Future[Any]
+    future: asyncio.Future[Any] | Future[Any]
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+@attrs.frozen(eq=False)
+class _Outcome:
+    """What came of some work: a value, or why there is none."""
+
+    work: _Work
+    value: Any = None
+    failure: BaseException | None = None
+
+    def tell(self) -> None:
+        """Tell whoever waits, unless they have given up."""
+        if self.work.future.done():
+            return
+        if self.failure is None:
+            self.work.future.set_result(self.value)
+        else:
+            self.work.future.set_exception(self.failure)
+
+
+class _HalfDone(Exception):  # noqa: N818 (it is a finding, and never leaves the module)
+    """Some work has failed after it had written."""
 
 
 class Store:
@@ -113,25 +136,39 @@ class Store:
 
     async def do(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run something on the connection, and return what it returns once it is committed."""
-        return await asyncio.wrap_future(self.ask(run))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._ask(_Work(run, future, loop))
+        return await future
 
-    def ask(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Have something run on the connection."""
+    def do_now(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the same, and block until it is done."""
+        future: Future[T] = Future()
+        self._ask(_Work(run, future))
+        return future.result()
+
+    def _ask(self, work: _Work) -> None:
         if self._pid != os.getpid():
             raise JournalError("the client was opened by another process; open one in each")
-        work = _Work(run, Future())
         with self._lock:
             if self._db is not None:
-                self._commit(self._db, [work])
+                outcomes = self._committed(self._db, [work])
             elif self._thread is not None:
                 self._queue.put(work)
+                return
             else:
                 raise JournalError("the journal is not open; use `async with Client() as client`")
-        return work.future
+        outcomes[0].tell()
 
     def check_there(self) -> None:
         """Raise `JournalError` when the file was removed or replaced, so that nobody would find what is written to it."""
-        if self.path is not None and (not self.path.exists() or self.path.stat().st_ino != self._inode):
+        if self.path is None:
+            return
+        try:
+            inode = os.stat(self.path).st_ino  # noqa: PTH116 (asked at every submit, and cheaper)
+        except OSError:
+            inode = None
+        if inode != self._inode:
             raise JournalError(f"the journal {str(self.path)!r} was removed or replaced while in use; nothing was sent")
 
     def _serve(self, opened: Future[None]) -> None:
@@ -142,7 +179,7 @@ class Store:
             return
         opened.set_result(None)
         while batch := self._batch():
-            self._commit(db, batch)
+            _tell_all(self._committed(db, batch))
         db.close()
 
     def _batch(self) -> list[_Work]:
@@ -157,34 +194,53 @@ class Store:
             self._queue.put(None)
         return batch
 
-    def _commit(self, db: sqlite3.Connection, batch: Sequence[_Work]) -> None:
+    def _committed(self, db: sqlite3.Connection, batch: Sequence[_Work]) -> list[_Outcome]:
         """Do a batch in one transaction; what raises is undone alone."""
-        outcomes: list[tuple[_Work, Any, BaseException | None]] = []
         try:
-            db.execute("begin immediate")
-            outcomes = [self._run(db, work) for work in batch]
-            db.execute("commit")
+            try:
+                return self._in_one_go(db, batch, self._run)
+            except _HalfDone:
+                db.execute("rollback")
+                return self._in_one_go(db, batch, self._run_apart)
         except sqlite3.Error as error:
             if db.in_transaction:
                 db.execute("rollback")
-            outcomes = [(work, None, self._error("written", error)) for work in batch]
-        for work, value, failure in outcomes:
-            _deliver(work.future, value, failure)
+            return [_Outcome(work, failure=self._error("written", error)) for work in batch]
 
-    def _run(self, db: sqlite3.Connection, work: _Work) -> tuple[_Work, Any, BaseException | None]:
+    def _in_one_go(
+        self, db: sqlite3.Connection, batch: Sequence[_Work], run: Callable[[sqlite3.Connection, _Work], _Outcome]
+    ) -> list[_Outcome]:
+        db.execute("begin immediate")
+        outcomes = [run(db, work) for work in batch]
+        db.execute("commit")
+        return outcomes
+
+    def _run(self, db: sqlite3.Connection, work: _Work) -> _Outcome:
+        """Do one thing; raises `_HalfDone` when there is something to undo, which is rare enough to cost nobody a savepoint."""
+        written = db.total_changes
+        outcome = self._outcome(db, work)
+        if outcome.failure is not None and db.total_changes != written:
+            raise _HalfDone
+        return outcome
+
+    def _run_apart(self, db: sqlite3.Connection, work: _Work) -> _Outcome:
+        """Do one thing in a savepoint of its own."""
         db.execute("savepoint work")
-        try:
-            value, failure = work.run(db), None
-        except GenbridgeError as error:
+        outcome = self._outcome(db, work)
+        if outcome.failure is not None:
             db.execute("rollback to work")
-            value, failure = None, error
+        db.execute("release work")
+        return outcome
+
+    def _outcome(self, db: sqlite3.Connection, work: _Work) -> _Outcome:
+        try:
+            return _Outcome(work, work.run(db))
         except sqlite3.Error:
             raise
+        except GenbridgeError as error:
+            return _Outcome(work, failure=error)
         except Exception as error:  # noqa: BLE001 (a row that cannot be read must not end the thread)
-            db.execute("rollback to work")
-            value, failure = None, self._error("read", error)
-        db.execute("release work")
-        return work, value, failure
+            return _Outcome(work, failure=self._error("read", error))
 
     def _connected(self) -> sqlite3.Connection:
         try:
@@ -229,13 +285,20 @@ class Store:
         )
 
 
-def _deliver(future: Future[Any], value: Any, failure: BaseException | None) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    if failure is None:
-        future.set_result(value)
-    else:
-        future.set_exception(failure)
+def _tell_all(outcomes: Sequence[_Outcome]) -> None:
+    """Tell everybody who waits; a loop that was closed meanwhile has nobody who does."""
+    for loop in {outcome.work.loop for outcome in outcomes}:
+        mine = [outcome for outcome in outcomes if outcome.work.loop is loop]
+        if loop is None:
+            _tell(mine)
+        else:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_tell, mine)
+
+
+def _tell(outcomes: Sequence[_Outcome]) -> None:
+    for outcome in outcomes:
+        outcome.tell()
 
 
 def _make_private(path: Path) -> int:

@@ -1,0 +1,123 @@
+"""One thread owns the file: what is asked meanwhile shares a transaction, and each caller hears of its own part."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from genbridge import JournalError
+from genbridge.journal.store import Store
+
+
+def a_table(db: sqlite3.Connection) -> None:
+    """Make the table that these tests write to."""
+    db.execute("create table if not exists words (word text primary key)")
+
+
+def writing(word: str) -> Callable[[sqlite3.Connection], str]:
+    """Return the work of writing a word."""
+
+    def work(db: sqlite3.Connection) -> str:
+        db.execute("insert into words values (?)", (word,))
+        return word
+
+    return work
+
+
+def failing_after(word: str) -> Callable[[sqlite3.Connection], str]:
+    """Return the work of writing a word, and then raising what is no error of SQLite's."""
+
+    def work(db: sqlite3.Connection) -> str:
+        writing(word)(db)
+        raise ValueError(word)
+
+    return work
+
+
+def words(db: sqlite3.Connection) -> list[str]:
+    """Return all words."""
+    return [word for (word,) in db.execute("select word from words order by word")]
+
+
+class Gate:
+    """Work that keeps the thread busy until it is opened, so that what is asked meanwhile is one batch."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+
+    def __call__(self, _: sqlite3.Connection) -> None:
+        self._open.wait()
+
+    def open(self) -> None:
+        """Let the thread go on."""
+        self._open.set()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the file is."""
+    return tmp_path / "words.db"
+
+
+async def test_of_work_that_shares_a_transaction_only_what_fails_is_undone(path: Path) -> None:
+    """Also what it had written, and whichever came first."""
+    store, gate = Store(path, a_table), Gate()
+    await store.open()
+    busy = asyncio.create_task(store.do(gate))
+    asked = [asyncio.create_task(store.do(work)) for work in (writing("a"), failing_after("b"), writing("c"))]
+    await asyncio.sleep(0)
+    gate.open()
+    first, second, third = await asyncio.gather(*asked, return_exceptions=True)
+    assert ("a", "c") == (first, third)
+    assert isinstance(second, JournalError)
+    assert ["a", "c"] == await store.do(words)
+    await busy
+    await store.aclose()
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_what_fails_alone_is_undone(path: Path, inline: bool) -> None:
+    """With a thread and without."""
+    store = Store(path, a_table, inline=inline)
+    await store.open()
+    with pytest.raises(JournalError, match="cannot be read"):
+        await store.do(failing_after("a"))
+    assert [] == await store.do(words)
+    await store.aclose()
+
+
+async def test_what_was_asked_is_done_though_nobody_waits_any_more(path: Path) -> None:
+    """And those who still wait hear of theirs."""
+    store, gate = Store(path, a_table), Gate()
+    await store.open()
+    busy = asyncio.create_task(store.do(gate))
+    gone, waiting = asyncio.create_task(store.do(writing("a"))), asyncio.create_task(store.do(writing("b")))
+    await asyncio.sleep(0)
+    gone.cancel()
+    gate.open()
+    assert "b" == await waiting
+    assert gone.cancelled()
+    assert ["a", "b"] == await store.do(words)
+    await busy
+    await store.aclose()
+
+
+def test_a_loop_that_was_closed_does_not_end_the_thread(path: Path) -> None:
+    """Its callers cannot be told; others are."""
+    store, gate = Store(path, a_table), Gate()
+
+    async def leave() -> None:
+        await store.open()
+        tasks = [asyncio.create_task(store.do(work)) for work in (gate, writing("a"))]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in tasks)
+
+    asyncio.run(leave())
+    gate.open()
+    assert ["a"] == store.do_now(words)
+    asyncio.run(store.aclose())
