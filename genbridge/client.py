@@ -35,10 +35,10 @@ from genbridge.errors import (
 )
 from genbridge.journal import Journal, open_journal
 from genbridge.journal.records import request_text
+from genbridge.lines import Line
 from genbridge.plugins import Registry, installed
 from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
-from genbridge.transport import Transport
 from genbridge.tries import numbered
 from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
     from genbridge.sandbox import Sandbox
+    from genbridge.transport import Transport
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Client:
         self._given_journal = journal
         self._registry = Registry(given=providers) if providers else installed
         self._clock = clock or SystemClock()
-        self._transport = transport or Transport()
+        self._line = Line(transport)
         self._sandbox: Sandbox | None = None
         self._pace = 1.0
         self._stack = AsyncExitStack()
@@ -133,7 +134,7 @@ class Client:
             self._config = _sandbox_config(self._sandbox)
         else:
             self._config = self._source if isinstance(self._source, Config) else self._load(self._source)
-        self._stack.push_async_callback(self._transport.aclose)
+        self._stack.push_async_callback(self._line.aclose)
         self._journal = self._make_journal(self._config)
         await self._journal.open()
         self._stack.push_async_callback(self._journal.aclose)
@@ -488,7 +489,7 @@ class Client:
     def _account(self, config: BackendConfig) -> Account:
         if config.name not in self._accounts:
             plugin = self._registry.load(config.provider)
-            self._accounts[config.name] = Account(config, plugin, self._transport, self._clock, pace=self._pace)
+            self._accounts[config.name] = Account(config, plugin, self._line, self._clock, pace=self._pace)
         return self._accounts[config.name]
 
     def _account_of(self, backend: str, provider: str) -> Account:

@@ -15,9 +15,10 @@ from genbridge.cli.console import complain, remark, say
 from genbridge.cli.exits import Exit
 from genbridge.cli.follow import Outcome, follow, report
 from genbridge.cli.output import print_json, quoted_form
-from genbridge.cli.progress import Line, board, label, utc_now
+from genbridge.cli.progress import Line, board, label
 from genbridge.cli.request import takes_request
 from genbridge.cli.session import Session, pass_session, shared, with_json
+from genbridge.cli.times import utc_now
 from genbridge.errors import BudgetError, GenbridgeError
 from genbridge.types import Job, JobStatus, Quote, Request, Snapshot
 

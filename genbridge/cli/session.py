@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
-import signal
-import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +13,7 @@ import attrs
 import click
 
 import genbridge
-from genbridge.cli.console import log_to_stderr, remark
+from genbridge.cli.console import log_to_stderr
 from genbridge.errors import ConfigError, GenbridgeError
 from genbridge.tries import given_id
 from genbridge.types import JobStatus
@@ -69,30 +65,21 @@ class Session:
     """The ids that were given to jobs whose turn to be sent has not come."""
     submitting: set[str] = attrs.field(factory=set)
     """The ids that were given to jobs whose submit has no answer yet."""
-    _pending: list[str] = attrs.field(factory=list, init=False)
+    pending: list[str] = attrs.field(factory=list, init=False)
+    """After an interruption, the ids of the jobs on record whose turn to be sent had not come, the newest first."""
     again: str | None = None
     """The command line with which a run that was interrupted is continued, where there is one for all of its jobs."""
 
     def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
         """Do some work with a client, on a loop of its own."""
-        return asyncio.run(self._work(work))
+        from genbridge.cli.running import run  # noqa: PLC0415 (the loop takes long to load, and help needs none)
 
-    async def _work(self, work: Callable[[Client], Awaitable[T]]) -> T:
-        _take_as_interrupts(signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
-        async with self.connect(self) as client:
-            try:
-                return await work(client)
-            except asyncio.CancelledError:
-                if self.submitting:
-                    remark("interrupted; waiting a few seconds for the answer to what was being sent")
-                if self.waiting:
-                    self._pending = [job.id async for job in client.jobs(status=JobStatus.PENDING)]
-                raise
+        return run(self, work)
 
     @property
     def unsent(self) -> list[str]:
         """After an interruption, the ids on record of the jobs of this run that were not sent, in order."""
-        return [job_id for job_id in reversed(self._pending) if given_id(job_id) in self.waiting]
+        return [job_id for job_id in reversed(self.pending) if given_id(job_id) in self.waiting]
 
     def observe(self, given: str, status: JobStatus | None) -> None:
         """Keep how far a job is on its way to being accepted; `None` is for one whose way has ended."""
@@ -114,14 +101,6 @@ class Session:
         if self.journal is not None:
             options += ["--journal", str(self.journal)]
         return shlex.join(["genbridge", *options, *words])
-
-
-def _take_as_interrupts(*signals: signal.Signals) -> None:
-    """Let what ends a program from outside end it as Ctrl-C does, so that an answer under way is still recorded."""
-    for each in signals:
-        # Where there is no loop that hears signals, as on Windows, or in another thread, they do what they always did.
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().add_signal_handler(each, signal.raise_signal, signal.SIGINT)
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
