@@ -21,7 +21,6 @@ from genbridge.config import BackendConfig
 from genbridge.errors import BackendError, GenbridgeError, PluginError, Problem, RequestError, ServiceError, TransportError
 from genbridge.keys import Secret
 from genbridge.limits import Rule
-from genbridge.lines import Line
 from genbridge.plugins import Plugin
 from genbridge.polling import PollPolicy
 from genbridge.prices import price
@@ -31,7 +30,8 @@ from genbridge.validation import check
 from genbridge.wire import Call, Reply
 
 if TYPE_CHECKING:
-    from genbridge.transport import Origin
+    from genbridge.lines import Line
+    from genbridge.transport import Origin, Transport
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,9 @@ class Plan:
 class Account:
     """One configured account at a provider. `pace` is how many of the service's seconds pass in one of ours, as in a sandbox."""
 
-    def __init__(self, config: BackendConfig, plugin: Plugin, transport: Line, clock: Clock, *, pace: float = 1.0) -> None:
+    def __init__(
+        self, config: BackendConfig, plugin: Plugin, transport: Transport | Line, clock: Clock, *, pace: float = 1.0
+    ) -> None:
         provider = plugin.provider
         self.name = config.name
         self.config = config

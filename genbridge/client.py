@@ -35,7 +35,7 @@ from genbridge.errors import (
 )
 from genbridge.journal import Journal, open_journal
 from genbridge.journal.records import request_text
-from genbridge.lines import Line
+from genbridge.ledger import find, pages
 from genbridge.plugins import Registry, installed
 from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from genbridge.batches import Batch, Outcome, Terms
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
+    from genbridge.lines import Line
     from genbridge.sandbox import Sandbox
     from genbridge.transport import Transport
 
@@ -53,7 +54,6 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_PAGE = 200
 _FROM_CONFIG = "from the configuration"
 _OWN_PACKAGE = "genbridge"
 _KEYS = UUID("6f0d3c2e-9a52-5b0e-8f5e-3f7c9d1b2a40")
@@ -79,13 +79,13 @@ class Client:
         journal: Journal | Path | str | None = _FROM_CONFIG,
         providers: Mapping[str, object] | None = None,
         clock: Clock | None = None,
-        transport: Transport | None = None,
+        transport: Transport | Line | None = None,
     ) -> None:
         self._source = config
         self._given_journal = journal
         self._registry = Registry(given=providers) if providers else installed
         self._clock = clock or SystemClock()
-        self._line = Line(transport)
+        self._transport = transport or _transport()
         self._sandbox: Sandbox | None = None
         self._pace = 1.0
         self._stack = AsyncExitStack()
@@ -134,7 +134,7 @@ class Client:
             self._config = _sandbox_config(self._sandbox)
         else:
             self._config = self._source if isinstance(self._source, Config) else self._load(self._source)
-        self._stack.push_async_callback(self._line.aclose)
+        self._stack.push_async_callback(self._transport.aclose)
         self._journal = self._make_journal(self._config)
         await self._journal.open()
         self._stack.push_async_callback(self._journal.aclose)
@@ -289,10 +289,7 @@ class Client:
 
         Raises `JournalError` where there is none of that id.
         """
-        found = self._record.peek(job) if isinstance(job, str) else job
-        if found is None:
-            raise JournalError(f"no job {job!r} is on record, or more than one begins so; `genbridge jobs list` shows them")
-        return Handle(self._driver, found)
+        return Handle(self._driver, find(self._record, job) if isinstance(job, str) else job)
 
     async def resume(self, *, wait: bool = True, send: bool = True) -> list[Handle]:
         """Drive every unfinished job on record that no other process drives.
@@ -410,17 +407,8 @@ class Client:
         limit: int | None = None,
     ) -> AsyncIterator[Job]:
         """Yield the jobs on record, newest first; `unfinished` leaves out those that have ended."""
-        left = limit
-        before: tuple[float, str] | None = None
-        while left is None or left > 0:
-            size = _PAGE if left is None else min(left, _PAGE)
-            page = await self._record.page(status=status, backend=backend, unfinished=unfinished, before=before, limit=size)
-            for job in page:
-                yield job
-            if len(page) < size:
-                return
-            left = None if left is None else left - size
-            before = (page[-1].created_at.timestamp(), page[-1].id)
+        async for job in pages(self._record, status=status, backend=backend, unfinished=unfinished, limit=limit):
+            yield job
 
     async def download(
         self, result: Result, directory: Path | str, *, progress: Callable[[Progress], None] | None = None
@@ -489,7 +477,7 @@ class Client:
     def _account(self, config: BackendConfig) -> Account:
         if config.name not in self._accounts:
             plugin = self._registry.load(config.provider)
-            self._accounts[config.name] = Account(config, plugin, self._line, self._clock, pace=self._pace)
+            self._accounts[config.name] = Account(config, plugin, self._transport, self._clock, pace=self._pace)
         return self._accounts[config.name]
 
     def _account_of(self, backend: str, provider: str) -> Account:
@@ -611,6 +599,12 @@ def _opened(value: T | None) -> T:
     if value is None:
         raise JournalError("the client is not open; use `async with Client() as client`")
     return value
+
+
+def _transport() -> Transport:
+    from genbridge.transport import Transport  # noqa: PLC0415 (aiohttp takes long to load, and a client that is given a line needs none)
+
+    return Transport()
 
 
 class Handle:

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 @attrs.define
 class Line:
-    """Sends through a transport, and makes it for the first call.
+    """A transport for runs that most often send nothing: one is made for the first call.
 
-    Loading aiohttp takes longer than loading all else, and many a run sends nothing.
+    Loading aiohttp takes longer than loading all else. It is not for runs that submit, as it would be loaded after the intent is on
+    record, nor for programs whose loop has other work to do meanwhile.
     """
 
-    _transport: Transport | None = None
+    _transport: Transport | None = attrs.field(default=None, init=False)
 
     async def send(self, call: Call, origin: Origin) -> Reply:
         """Make one call, as `Transport.send` does."""

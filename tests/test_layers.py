@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LAYERS = [
     "__main__ cli testing",
     "blocking",
-    "client batches",
+    "client batches ledger",
     "scheduler",
     "submits",
     "polls",

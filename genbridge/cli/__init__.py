@@ -9,15 +9,24 @@ from typing import Any
 import click
 
 from genbridge import __version__
-from genbridge.cli.commands import Commands
+from genbridge.cli.commands import Commands, Home
 from genbridge.cli.console import abandon, complain, confess, remark, write_anything
 from genbridge.cli.exits import MEANINGS, Exit, exit_for
 from genbridge.cli.output import bug_form, error_form, interruption_form, print_json
 from genbridge.cli.session import Session, shared
 from genbridge.errors import GenbridgeError
 
-_OWN = ("backends", "batch", "config", "generate", "jobs", "models", "sandbox", "spend")
-_HOMES = {**{name: name for name in _OWN}, "quote": "generate"}
+_HOMES = {
+    "backends": Home("backends", "List the configured backends, where they go, and whether they have a key."),
+    "batch": Home("batch", "Make everything that FILE asks for, a request on each line, and save it in a folder."),
+    "config": Home("config", "Look at the configuration."),
+    "generate": Home("generate", "Make an image or a video from PROMPT, save it, and print where it is."),
+    "jobs": Home("jobs", "See, collect, cancel and resume jobs that are on record."),
+    "models": Home("models", "List the models, what they take and what they cost."),
+    "sandbox": Home("sandbox", "Serve the emulated services on this machine until Ctrl-C, and print how to reach them."),
+    "spend": Home("spend", "Show what was spent, by backend, model and day, and how much of the caps is left; asks no service."),
+    "quote": Home("generate", "Check a request and say what it would cost; nothing is sent."),
+}
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {int(code):<4} {meaning}" for code, meaning in MEANINGS.items())
 

@@ -6,16 +6,25 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+import attrs
 import click
 
 
-class Commands(click.Group):
-    """A group of commands; `homes` says of those that are loaded when they are asked for which module beside this one has them.
+@attrs.frozen
+class Home:
+    """Where a command is: a module beside this one. `help` begins as its own help does, for a list that loads none."""
 
-    To start quickly, a command loads what it uses, and nothing that only the others do.
+    module: str
+    help: str
+
+
+class Commands(click.Group):
+    """A group of commands; `homes` says where those are that are loaded when they are asked for.
+
+    So a command loads what it uses, and nothing that only the others do.
     """
 
-    def __init__(self, *arguments: Any, homes: Mapping[str, str], **settings: Any) -> None:
+    def __init__(self, *arguments: Any, homes: Mapping[str, Home], **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.homes = homes
 
@@ -27,5 +36,10 @@ class Commands(click.Group):
         """Return a command, or `None` when there is none of that name."""
         if cmd_name not in self.homes:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module(f"genbridge.cli.{self.homes[cmd_name]}"), cmd_name)
+        command: click.Command = getattr(import_module(f"genbridge.cli.{self.homes[cmd_name].module}"), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does, in a line, and load none for that."""
+        stand_ins = {name: click.Command(name, help=home.help) for name, home in self.homes.items()}
+        click.Group(commands={**self.commands, **stand_ins}).format_commands(ctx, formatter)

@@ -134,7 +134,7 @@ def generate(
 
     if session.sandbox and not session.json:
         remark("sandbox: the services are emulated on this machine; nothing is sent and nothing costs")
-    context.exit(session.run(work))
+    context.exit(session.run(work, submits=not dry_run))
 
 
 @click.command()
@@ -153,7 +153,7 @@ def quote(
     async def work(client: Client) -> Exit:
         return show_quotes(session, await place(client, requests, backend, max_cost))
 
-    context.exit(session.run(work))
+    context.exit(session.run(work, submits=False))
 
 
 async def place(client: Client, requests: Sequence[Request], backend: str | None, max_cost: float | None) -> list[Order]:

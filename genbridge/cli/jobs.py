@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genbridge.cli.commands import Commands
+from genbridge.cli.commands import Commands, Home
 from genbridge.cli.console import is_dynamic, remark
 from genbridge.cli.output import job_form, print_json
 from genbridge.cli.session import Session, pass_session, shared, with_json
@@ -19,14 +19,22 @@ from genbridge.cli.times import age, utc_now
 from genbridge.types import Job, JobStatus
 
 if TYPE_CHECKING:
-    from genbridge.client import Client
+    from genbridge.ledger import Ledger
 
 _HEADER = ("ID", "AGE", "STATUS", "MODEL", "BACKEND", "COST", "PROMPT")
 _SHORT_ID = 8
 """How much of an id a terminal shows; the beginning of one is enough to name a job."""
 
 
-_HOMES = {"wait": "collect", "watch": "collect", "resume": "collect", "cancel": "cancel", "reconcile": "reconcile"}
+_HOMES = {
+    "wait": Home("collect", "Wait for jobs, save their files, and print where they are; sends nothing."),
+    "watch": Home("collect", "Watch jobs to their end, or all that are unfinished; sends nothing and saves no files."),
+    "resume": Home(
+        "collect", "Drive every unfinished job on record to its end, and save files that are not yet where they were wanted."
+    ),
+    "cancel": Home("cancel", "Drop jobs that were never sent, and ask the service to stop others, where it can."),
+    "reconcile": Home("reconcile", "Settle jobs that may have been accepted and may be billed, one after the other."),
+}
 
 
 @click.group(cls=Commands, homes=_HOMES)
@@ -45,11 +53,11 @@ def jobs() -> None:
 def list_jobs(session: Session, *, status: str | None, backend: str | None, limit: int) -> None:
     """List jobs, the newest first."""
 
-    async def work(client: Client) -> list[Job]:
+    async def work(ledger: Ledger) -> list[Job]:
         wanted = None if status is None else JobStatus(status)
-        return [job async for job in client.jobs(status=wanted, backend=backend, limit=limit + 1)]
+        return [job async for job in ledger.jobs(status=wanted, backend=backend, limit=limit + 1)]
 
-    more = session.run(work)
+    more = session.look(work)
     found = more[:limit]
     if len(more) > limit:
         remark(f"the newest {limit} of more; -n shows more")
@@ -85,10 +93,10 @@ def _when(time: datetime) -> str:
 def show(session: Session, *, job_id: str) -> None:
     """Show everything that is on record of one job; asks no service."""
 
-    async def work(client: Client) -> Job:
-        return client.handle(job_id).job
+    async def work(ledger: Ledger) -> Job:
+        return ledger.handle(job_id).job
 
-    job = session.run(work)
+    job = session.look(work)
     if session.json:
         print_json({"jobs": [job_form(job)]})
         return

@@ -51,7 +51,7 @@ def models(context: click.Context, session: Session, *, backend: str | None, no_
         names = [backend] if backend is not None else list(client.config.backends)
         return [await _ask(client, name, live=not no_live) for name in names]
 
-    offers = session.run(work)
+    offers = session.run(work, submits=False)
     _show(session, offers)
     context.exit(max((exit_for(offer.error) for offer in offers if offer.error is not None), default=Exit.OK))
 

@@ -15,19 +15,21 @@ from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
     from genbridge.client import Client
+    from genbridge.ledger import Ledger
 
 T = TypeVar("T")
+C = TypeVar("C", "Client", "Ledger")
 
 
-def run(session: Session, work: Callable[[Client], Awaitable[T]]) -> T:
-    """Do some work with the client of a session, on a loop of its own."""
-    return asyncio.run(do(session, work))
+def run(session: Session, connect: Callable[[Session], C], work: Callable[[C], Awaitable[T]]) -> T:
+    """Do some work with what a session is connected to, on a loop of its own."""
+    return asyncio.run(do(session, connect, work))
 
 
-async def do(session: Session, work: Callable[[Client], Awaitable[T]]) -> T:
-    """Do some work with the client of a session, which is told when it is interrupted."""
+async def do(session: Session, connect: Callable[[Session], C], work: Callable[[C], Awaitable[T]]) -> T:
+    """Do some work with what a session is connected to; the session is told what an interruption leaves."""
     _take_as_interrupts(signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
-    async with session.connect(session) as client:
+    async with connect(session) as client:
         try:
             return await work(client)
         except asyncio.CancelledError:

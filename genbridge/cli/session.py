@@ -15,11 +15,13 @@ import click
 import genbridge
 from genbridge.cli.console import log_to_stderr
 from genbridge.errors import ConfigError, GenbridgeError
+from genbridge.lines import Line
 from genbridge.tries import given_id
 from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
     from genbridge.client import Client
+    from genbridge.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -29,9 +31,18 @@ def connect(session: Session) -> Client:
     if session.sandbox:
         folder = _state_folder()
         return genbridge.Client.sandbox(journal=session.journal or folder / "sandbox.db", state=folder / "sandbox.json")
+    transport = None if session.submits else Line()
     if session.journal is not None:
-        return genbridge.Client(session.config, journal=session.journal)
-    return genbridge.Client(session.config)
+        return genbridge.Client(session.config, journal=session.journal, transport=transport)
+    return genbridge.Client(session.config, transport=transport)
+
+
+def open_ledger(session: Session) -> Ledger:
+    """Return the record that a run looks at, which is that of its client."""
+    from genbridge.ledger import Ledger  # noqa: PLC0415 (loaded when it is used)
+
+    journal = _state_folder() / "sandbox.db" if session.sandbox and session.journal is None else session.journal
+    return Ledger(session.config, journal=journal)
 
 
 def _state_folder() -> Path:
@@ -53,11 +64,14 @@ class Session:
     """One run: its options, the jobs it has under way, and how it gets its client."""
 
     connect: Callable[[Session], Client] = connect
+    ledger: Callable[[Session], Ledger] = open_ledger
     config: Path | None = None
     journal: Path | None = None
     sandbox: bool = False
     verbosity: int = 0
     json: bool = False
+    submits: bool = True
+    """Whether it may submit jobs, or go on with them."""
     under_way: dict[str, str] = attrs.field(factory=dict)
     """The ids of jobs that were accepted and not collected yet, with what they are."""
     new_id: Callable[[], str] = lambda: uuid4().hex
@@ -70,11 +84,18 @@ class Session:
     again: str | None = None
     """The command line with which a run that was interrupted is continued, where there is one for all of its jobs."""
 
-    def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
-        """Do some work with a client, on a loop of its own."""
+    def run(self, work: Callable[[Client], Awaitable[T]], *, submits: bool = True) -> T:
+        """Do some work with a client, on a loop of its own; say so when it submits no job and goes on with none."""
+        self.submits = submits
         from genbridge.cli.running import run  # noqa: PLC0415 (the loop takes long to load, and help needs none)
 
-        return run(self, work)
+        return run(self, self.connect, work)
+
+    def look(self, work: Callable[[Ledger], Awaitable[T]]) -> T:
+        """Do some work with the record alone, as `run` does."""
+        from genbridge.cli.running import run  # noqa: PLC0415 (as in `run`)
+
+        return run(self, self.ledger, work)
 
     @property
     def unsent(self) -> list[str]:

@@ -118,7 +118,7 @@ def spend(session: Session, *, group: Sequence[str], since: datetime | None, bac
         return wanted, await caps(client, _wanted(client.config, backend))
 
     by = tuple(dict.fromkeys(group)) or GROUPS
-    spent, limits = session.run(work)
+    spent, limits = session.run(work, submits=False)
     rows, totals = list(sums(spent, by)), list(sums(spent, ()))
     if session.json:
         print_json(_form(since, rows, totals, limits))

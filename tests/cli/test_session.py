@@ -94,7 +94,7 @@ async def test_an_interrupted_submit_says_that_its_answer_is_waited_for(
 ) -> None:
     """Nothing else is waited for."""
     session = Session(connect=lambda _session: client, submitting=submitting)
-    running = asyncio.create_task(do(session, lambda _client: asyncio.Event().wait()))
+    running = asyncio.create_task(do(session, session.connect, lambda _client: asyncio.Event().wait()))
     await asyncio.sleep(0)
     running.cancel()
 
