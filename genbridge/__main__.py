@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 
 _NEEDED = ("click", "rich")
 _SETUP = 3
@@ -21,15 +22,12 @@ def main() -> None:
 
 
 def _start() -> None:
-    try:
-        run = import_module("genbridge.cli").run
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in _NEEDED:
-            raise
+    # They are looked for and not loaded, as many a command needs no rich.
+    missing = next((name for name in _NEEDED if find_spec(name) is None), None)
+    if missing is not None:
         print(f"the command line needs {missing}, which is not installed: pip install 'genbridge[cli]'", file=sys.stderr)
-        raise SystemExit(_SETUP) from None
-    run()
+        raise SystemExit(_SETUP)
+    import_module("genbridge.cli").run()
 
 
 if __name__ == "__main__":

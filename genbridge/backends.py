@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -25,10 +25,13 @@ from genbridge.plugins import Plugin
 from genbridge.polling import PollPolicy
 from genbridge.prices import price
 from genbridge.timing import Clock
-from genbridge.transport import Origin, Transport
 from genbridge.types import Backend, Job, JobStatus, Quote, Reference, Request, Snapshot, Verdict
 from genbridge.validation import check
 from genbridge.wire import Call, Reply
+
+if TYPE_CHECKING:
+    from genbridge.lines import Line
+    from genbridge.transport import Origin, Transport
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +55,9 @@ class Plan:
 class Account:
     """One configured account at a provider. `pace` is how many of the service's seconds pass in one of ours, as in a sandbox."""
 
-    def __init__(self, config: BackendConfig, plugin: Plugin, transport: Transport, clock: Clock, *, pace: float = 1.0) -> None:
+    def __init__(
+        self, config: BackendConfig, plugin: Plugin, transport: Transport | Line, clock: Clock, *, pace: float = 1.0
+    ) -> None:
         provider = plugin.provider
         self.name = config.name
         self.config = config
@@ -278,6 +283,8 @@ class Account:
         return _struck(await self._transport.send(call, self._origin), secret)
 
     def _make_origin(self, secret: Secret) -> Origin:
+        from genbridge.transport import Origin  # noqa: PLC0415 (aiohttp is loaded when something is sent)
+
         header = {self.provider.auth_header.lower(): self.provider.auth_prefix + secret.reveal()}
         return Origin(base_url=self.backend.base_url, headers=header, secret=secret)
 

@@ -36,10 +36,10 @@ from genbridge.errors import (
 )
 from genbridge.journal import Journal, open_journal
 from genbridge.journal.records import request_text
+from genbridge.ledger import find, pages
 from genbridge.plugins import Registry, installed
 from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
-from genbridge.transport import Transport
 from genbridge.tries import numbered
 from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
 from genbridge.words import number
@@ -48,18 +48,21 @@ if TYPE_CHECKING:
     from genbridge.batches import Batch, Outcome, Terms
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
+    from genbridge.lines import Line
     from genbridge.sandbox import Sandbox
+    from genbridge.transport import Transport
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_PAGE = 200
 _FROM_CONFIG = "from the configuration"
 _OWN_PACKAGE = "genbridge"
 _KEYS = UUID("6f0d3c2e-9a52-5b0e-8f5e-3f7c9d1b2a40")
 """The name space of idempotency keys that are made of a caller's id."""
 _ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_AT_ONCE = 200
+"""How many jobs are taken up at the same time."""
 _EVERYTHING = "sandbox"
 """The sandbox's default route: whichever emulator can do the request."""
 
@@ -80,13 +83,13 @@ class Client:
         journal: Journal | Path | str | None = _FROM_CONFIG,
         providers: Mapping[str, object] | None = None,
         clock: Clock | None = None,
-        transport: Transport | None = None,
+        transport: Transport | Line | None = None,
     ) -> None:
         self._source = config
         self._given_journal = journal
         self._registry = Registry(given=providers) if providers else installed
         self._clock = clock or SystemClock()
-        self._transport = transport or Transport()
+        self._transport = transport or _transport()
         self._sandbox: Sandbox | None = None
         self._pace = 1.0
         self._stack = AsyncExitStack()
@@ -299,10 +302,7 @@ class Client:
         To wait for a job that was never sent sends it, unless `send` is false, which leaves it as it is. Raises `JournalError`
         where there is none of that id.
         """
-        found = self._record.peek(job) if isinstance(job, str) else job
-        if found is None:
-            raise JournalError(f"no job {job!r} is on record, or more than one begins so; `genbridge jobs list` shows them")
-        return Handle(self._driver, found, send=send)
+        return Handle(self._driver, find(self._record, job) if isinstance(job, str) else job, send=send)
 
     async def resume(self, *, wait: bool = True, send: bool = True) -> list[Handle]:
         """Drive every unfinished job on record that no other process drives.
@@ -420,17 +420,8 @@ class Client:
         limit: int | None = None,
     ) -> AsyncIterator[Job]:
         """Yield the jobs on record, newest first; `unfinished` leaves out those that have ended."""
-        left = limit
-        before: tuple[float, str] | None = None
-        while left is None or left > 0:
-            size = _PAGE if left is None else min(left, _PAGE)
-            page = await self._record.page(status=status, backend=backend, unfinished=unfinished, before=before, limit=size)
-            for job in page:
-                yield job
-            if len(page) < size:
-                return
-            left = None if left is None else left - size
-            before = (page[-1].created_at.timestamp(), page[-1].id)
+        async for job in pages(self._record, status=status, backend=backend, unfinished=unfinished, limit=limit):
+            yield job
 
     async def download(
         self, result: Result, directory: Path | str, *, progress: Callable[[Progress], None] | None = None
@@ -560,7 +551,7 @@ class Wish:
 
 def _in_pages(handles: Sequence[Handle]) -> Iterator[Sequence[Handle]]:
     """Yield so many at a time that what the journal does for them fits into one transaction."""
-    return (handles[first : first + _PAGE] for first in range(0, len(handles), _PAGE))
+    return (handles[first : first + _AT_ONCE] for first in range(0, len(handles), _AT_ONCE))
 
 
 async def _attached(handle: Handle) -> GenbridgeError | None:
@@ -658,6 +649,12 @@ def _opened(value: T | None) -> T:
     if value is None:
         raise JournalError("the client is not open; use `async with Client() as client`")
     return value
+
+
+def _transport() -> Transport:
+    from genbridge.transport import Transport  # noqa: PLC0415 (aiohttp takes long to load, and a client that is given a line needs none)
+
+    return Transport()
 
 
 class Handle:

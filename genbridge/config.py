@@ -232,11 +232,31 @@ def load(
     source = find_file(path, env=env, cwd=cwd, user_dir=user_dir)
     text = "" if source is None else _read(source)
     config, problems = parse(_document(text, source), source=source, env=env, providers=providers)
-    if not problems:
-        return config
+    if problems:
+        raise _mistakes(problems, source, text)
+    return config
+
+
+def load_journal(
+    path: Path | None = None, *, env: Mapping[str, str] = os.environ, cwd: Path | None = None, user_dir: Path | None = None
+) -> JournalConfig:
+    """Find the configuration, as `load` does, and read no more of it than where the record of jobs is.
+
+    No provider is looked up, and a mistake elsewhere in the file is none here. Raises `ConfigError`.
+    """
+    source = find_file(path, env=env, cwd=cwd, user_dir=user_dir)
+    text = "" if source is None else _read(source)
+    file = Table(_document(text, source))
+    journal = _journal(file.table("journal"), _Surroundings(env=env, providers={}, names=(), source=source))
+    if file.problems:
+        raise _mistakes(file.problems, source, text)
+    return journal
+
+
+def _mistakes(problems: Iterable[Problem], source: Path | None, text: str) -> ConfigError:
     problems = list(dict.fromkeys(problems))
     where, count = lines(text), f"{len(problems)} mistakes" if len(problems) > 1 else "1 mistake"
-    raise ConfigError(f"{source or 'the environment'} has {count}", problems=[located(problem, where) for problem in problems])
+    return ConfigError(f"{source or 'the environment'} has {count}", problems=[located(problem, where) for problem in problems])
 
 
 def find_file(

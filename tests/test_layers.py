@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 LAYERS = [
     "__main__ cli testing",
     "blocking",
-    "client batches",
+    "client batches ledger",
     "scheduler",
     "submits",
     "polls",
     "agenda writer drives downloads journal",
     "backends sandbox",
-    "plugins transport limits budgets config references validation prices",
+    "plugins lines transport limits budgets config references validation prices",
     "hookspecs catalogue polling wire types errors addresses keys origins placeholders tables timing tries formats words",
 ]
 """From the top down; a module may import from its own layer and those below."""

@@ -47,10 +47,19 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
+def inside(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """Return the commands of a group, by name."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield name, command
+
+
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Return every command that does something, by its words."""
-    for name, command in app.commands.items():
-        inner = command.commands if isinstance(command, click.Group) else {"": command}
+    for name, command in inside(app):
+        inner = dict(inside(command)) if isinstance(command, click.Group) else {"": command}
         yield from ((f"{name} {word}".strip(), each) for word, each in inner.items())
 
 

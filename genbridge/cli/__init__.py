@@ -9,25 +9,29 @@ from typing import Any
 import click
 
 from genbridge import __version__
-from genbridge.cli.backends import backends
-from genbridge.cli.batch import batch
-from genbridge.cli.config import config
+from genbridge.cli.commands import Commands, Home
 from genbridge.cli.console import abandon, complain, confess, remark, write_anything
 from genbridge.cli.exits import MEANINGS, Exit, exit_for
-from genbridge.cli.generate import generate, quote
-from genbridge.cli.jobs import jobs
-from genbridge.cli.models import models
 from genbridge.cli.output import bug_form, error_form, interruption_form, print_json
-from genbridge.cli.reconcile import reconcile
-from genbridge.cli.sandbox import sandbox
 from genbridge.cli.session import Session, shared
-from genbridge.cli.spend import spend
 from genbridge.errors import GenbridgeError
 
+_HOMES = {
+    "backends": Home("backends", "List the configured backends, where they go, and whether they have a key."),
+    "batch": Home("batch", "Make everything that FILE asks for, a request on each line, and save it in a folder."),
+    "config": Home("config", "Look at the configuration."),
+    "generate": Home("generate", "Make an image or a video from PROMPT, save it, and print where it is."),
+    "jobs": Home("jobs", "See, collect, cancel and resume jobs that are on record."),
+    "models": Home("models", "List the models, what they take and what they cost."),
+    "sandbox": Home("sandbox", "Serve the emulated services on this machine until Ctrl-C, and print how to reach them."),
+    "spend": Home("spend", "Show what was spent, by backend, model and day, and how much of the caps is left; asks no service."),
+    "quote": Home("generate", "Check a request and say what it would cost; nothing is sent."),
+}
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _EXITS = "\b\nExit codes:\n" + "\n".join(f"  {int(code):<4} {meaning}" for code, meaning in MEANINGS.items())
 
 
-class App(click.Group):
+class App(Commands):
     """The command line; turns every error into one message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -111,7 +115,7 @@ def _collect(session: Session) -> str:
     return f"the jobs go on, collect them with: {command}" if several else f"the job goes on, collect it with: {command}"
 
 
-@click.group(cls=App, epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=App, homes=_HOMES, epilog=_EXITS, context_settings=_SETTINGS)
 @click.version_option(__version__, prog_name="genbridge", message="%(prog)s %(version)s")
 @shared
 def app() -> None:
@@ -119,11 +123,6 @@ def app() -> None:
 
     With no service configured, try: genbridge generate "A lighthouse at dawn" --sandbox
     """
-
-
-jobs.add_command(reconcile)
-for command in (generate, batch, quote, spend, models, backends, jobs, config, sandbox):
-    app.add_command(command)
 
 
 def run() -> None:

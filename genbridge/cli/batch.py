@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from genbridge.cli.console import ask, can_ask, complain, remark, say
+from genbridge.cli.asking import ask, can_ask
+from genbridge.cli.console import complain, remark, say
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.generate import backend_option, max_cost_option, prepare, timeout_option
 from genbridge.cli.item import Item

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
-
-from rich.console import Console
-from rich.text import Text
+from typing import IO, TYPE_CHECKING, TextIO
 
 from genbridge.errors import GenbridgeError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _BRIEF = "%(word)s: %(message)s"
 _WORDY = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -49,6 +48,8 @@ def complain(error: GenbridgeError, *, about: str = "") -> None:
 
 def warn(message: str, *, word: str = "warning", style: str = "bold yellow") -> None:
     """Print a message on stderr behind a word that says how bad it is."""
+    from rich.text import Text  # noqa: PLC0415 (most commands print plain lines, and rich takes long to load)
+
     text = Text(f"{word}: ", style=style).append(clean(message), style="default not bold")
     stderr().print(text, soft_wrap=True)
 
@@ -60,40 +61,6 @@ def confess(error: BaseException, *, details: bool) -> None:
     summary = " ".join(str(error).split())
     where = "" if details else "; run it again with -v to see where"
     warn(f"{type(error).__name__}: {summary} (this is a bug in genbridge{where})", word="error", style="bold red")
-
-
-async def ask(question: str) -> str | None:
-    """Ask a question on stderr, and return the line that is answered on stdin, or `None` where there is none to come."""
-    stderr().print(Text(clean(question)), end=" ", soft_wrap=not is_dynamic(stderr()))
-    sys.stderr.flush()
-    try:
-        if can_ask():
-            await _typed(sys.stdin)
-    except asyncio.CancelledError:
-        remark("")
-        raise
-    line = sys.stdin.readline()
-    if not (line and can_ask()):  # nobody ended the line by typing
-        remark("")
-    return line.strip() if line else None
-
-
-def can_ask() -> bool:
-    """Whether there is somebody to ask."""
-    return sys.stdin is not None and sys.stdin.isatty()
-
-
-async def _typed(stream: TextIO) -> None:
-    """Wait for a line without holding up the loop, so that Ctrl-C ends the wait, and jobs are driven on during it."""
-    loop, typed = asyncio.get_running_loop(), asyncio.Event()
-    try:
-        loop.add_reader(stream.fileno(), typed.set)
-    except (NotImplementedError, OSError):  # Windows, and what is a terminal by name only
-        return
-    try:
-        await typed.wait()
-    finally:
-        loop.remove_reader(stream.fileno())
 
 
 @contextmanager
@@ -123,17 +90,21 @@ def _without_echo() -> Callable[[], None]:
 
 def stdout() -> Console:
     """Return a console for results."""
+    from rich.console import Console  # noqa: PLC0415 (as in `warn`)
+
     return Console(highlight=False, soft_wrap=False)
 
 
 def stderr() -> Console:
     """Return a console for everything else."""
+    from rich.console import Console  # noqa: PLC0415 (as in `warn`)
+
     return Console(stderr=True, highlight=False)
 
 
-def is_dynamic(console: Console) -> bool:
+def is_dynamic(stream: IO[str]) -> bool:
     """Whether lines may be redrawn: a terminal, and one that can move its cursor."""
-    return console.file.isatty() and not console.is_dumb_terminal
+    return stream.isatty() and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
 
 
 def speaks_unicode(console: Console) -> bool:

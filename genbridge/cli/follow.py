@@ -12,7 +12,8 @@ import attrs
 from genbridge.cli.console import complain, remark, say
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import job_form, print_json, unrecorded_form
-from genbridge.cli.progress import Board, Line, job_label, label, utc_now
+from genbridge.cli.progress import Board, Line, job_label, label
+from genbridge.cli.times import utc_now
 from genbridge.errors import GenbridgeError
 from genbridge.types import Job, Quote, Request
 

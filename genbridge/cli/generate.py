@@ -15,9 +15,10 @@ from genbridge.cli.console import complain, remark, say
 from genbridge.cli.exits import Exit
 from genbridge.cli.follow import Outcome, follow, report
 from genbridge.cli.output import print_json, quoted_form
-from genbridge.cli.progress import Line, board, label, utc_now
+from genbridge.cli.progress import Line, board, label
 from genbridge.cli.request import takes_request
 from genbridge.cli.session import Session, pass_session, shared, with_json
+from genbridge.cli.times import utc_now
 from genbridge.errors import BudgetError, GenbridgeError
 from genbridge.types import Job, JobStatus, Quote, Request, Snapshot
 
@@ -133,7 +134,7 @@ def generate(
 
     if session.sandbox and not session.json:
         remark("sandbox: the services are emulated on this machine; nothing is sent and nothing costs")
-    context.exit(session.run(work))
+    context.exit(session.run(work, submits=not dry_run))
 
 
 @click.command()
@@ -152,7 +153,7 @@ def quote(
     async def work(client: Client) -> Exit:
         return show_quotes(session, await place(client, requests, backend, max_cost))
 
-    context.exit(session.run(work))
+    context.exit(session.run(work, submits=False))
 
 
 async def place(client: Client, requests: Sequence[Request], backend: str | None, max_cost: float | None) -> list[Order]:

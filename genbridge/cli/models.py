@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -9,7 +10,7 @@ import attrs
 import click
 
 from genbridge.catalogue import FIELDS, Anything, Choice, Domain, Group, Model, Price, Range, Text
-from genbridge.cli.console import complain, is_dynamic, remark, stdout
+from genbridge.cli.console import complain, is_dynamic, remark
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import error_form, print_json
 from genbridge.cli.session import Session, pass_session, shared, with_json
@@ -50,7 +51,7 @@ def models(context: click.Context, session: Session, *, backend: str | None, no_
         names = [backend] if backend is not None else list(client.config.backends)
         return [await _ask(client, name, live=not no_live) for name in names]
 
-    offers = session.run(work)
+    offers = session.run(work, submits=False)
     _show(session, offers)
     context.exit(max((exit_for(offer.error) for offer in offers if offer.error is not None), default=Exit.OK))
 
@@ -69,7 +70,7 @@ def _show(session: Session, offers: Sequence[Offer]) -> None:
         forms = [model_form(model, backend) for model, backend in found]
         print_json({"models": forms, "errors": [error_form(error) for error in errors]})
     elif found:
-        most = _MOST if is_dynamic(stdout()) else None
+        most = _MOST if is_dynamic(sys.stdout) else None
         rows = [_row(model, backend, most) for model, backend in found]
         print_table(_HEADER, rows, wrap=("RATIOS", "RESOLUTIONS", "SECONDS", "PRICE"), spare=_SPARE)
         for reason in dict.fromkeys(model.unavailable for model, _ in found if model.unavailable):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genbridge.cli.console import clean, is_dynamic, remark, speaks_unicode, stderr, unechoed
+from genbridge.cli.times import utc_now
 from genbridge.types import AssetRole, Cost, Job, JobStatus, Request, Snapshot
 
 if TYPE_CHECKING:
@@ -27,11 +28,6 @@ _REDRAWS = 8
 """How often a second a terminal is redrawn."""
 _BAR = 24
 _VAIN = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED})
-
-
-def utc_now() -> datetime:
-    """Return the time now."""
-    return datetime.now(UTC)
 
 
 def clock(seconds: float) -> str:
@@ -260,7 +256,7 @@ def _nothing(_text: str) -> None:
 def board(*, quiet: bool = False) -> Iterator[Board]:
     """Show lines on stderr while the block runs; `quiet` shows them only where they can be redrawn."""
     console = stderr()
-    if not is_dynamic(console):
+    if not is_dynamic(console.file):
         yield PlainBoard(print=_nothing if quiet else remark)
         return
     live = LiveBoard(console)

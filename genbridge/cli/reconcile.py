@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from genbridge.cli.console import ask, can_ask, complain, remark, say
+from genbridge.cli.asking import ask, can_ask
+from genbridge.cli.console import complain, remark, say
 from genbridge.cli.exits import Exit, exit_for
-from genbridge.cli.jobs import age
 from genbridge.cli.money import totals
 from genbridge.cli.output import error_form, job_form, print_json
-from genbridge.cli.progress import job_label, utc_now
+from genbridge.cli.progress import job_label
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
+from genbridge.cli.times import age, utc_now
 from genbridge.errors import GenbridgeError, JobError, PluginError, RequestError, SubmitUnknownError
 from genbridge.plugins import installed
 from genbridge.tries import given_id

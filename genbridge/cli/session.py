@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
-import signal
-import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,13 +13,15 @@ import attrs
 import click
 
 import genbridge
-from genbridge.cli.console import log_to_stderr, remark
+from genbridge.cli.console import log_to_stderr
 from genbridge.errors import ConfigError, GenbridgeError
+from genbridge.lines import Line
 from genbridge.tries import given_id
 from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
     from genbridge.client import Client
+    from genbridge.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -33,9 +31,18 @@ def connect(session: Session) -> Client:
     if session.sandbox:
         folder = _state_folder()
         return genbridge.Client.sandbox(journal=session.journal or folder / "sandbox.db", state=folder / "sandbox.json")
+    transport = None if session.submits else Line()
     if session.journal is not None:
-        return genbridge.Client(session.config, journal=session.journal)
-    return genbridge.Client(session.config)
+        return genbridge.Client(session.config, journal=session.journal, transport=transport)
+    return genbridge.Client(session.config, transport=transport)
+
+
+def open_ledger(session: Session) -> Ledger:
+    """Return the record that a run looks at, which is that of its client."""
+    from genbridge.ledger import Ledger  # noqa: PLC0415 (loaded when it is used)
+
+    journal = _state_folder() / "sandbox.db" if session.sandbox and session.journal is None else session.journal
+    return Ledger(session.config, journal=journal)
 
 
 def _state_folder() -> Path:
@@ -57,11 +64,14 @@ class Session:
     """One run: its options, the jobs it has under way, and how it gets its client."""
 
     connect: Callable[[Session], Client] = connect
+    ledger: Callable[[Session], Ledger] = open_ledger
     config: Path | None = None
     journal: Path | None = None
     sandbox: bool = False
     verbosity: int = 0
     json: bool = False
+    submits: bool = True
+    """Whether it may submit jobs, or go on with them."""
     under_way: dict[str, str] = attrs.field(factory=dict)
     """The ids of jobs that were accepted and not collected yet, with what they are."""
     new_id: Callable[[], str] = lambda: uuid4().hex
@@ -69,30 +79,28 @@ class Session:
     """The ids that were given to jobs whose turn to be sent has not come."""
     submitting: set[str] = attrs.field(factory=set)
     """The ids that were given to jobs whose submit has no answer yet."""
-    _pending: list[str] = attrs.field(factory=list, init=False)
+    pending: list[str] = attrs.field(factory=list, init=False)
+    """After an interruption, the ids of the jobs on record whose turn to be sent had not come, the newest first."""
     again: str | None = None
     """The command line with which a run that was interrupted is continued, where there is one for all of its jobs."""
 
-    def run(self, work: Callable[[Client], Awaitable[T]]) -> T:
-        """Do some work with a client, on a loop of its own."""
-        return asyncio.run(self._work(work))
+    def run(self, work: Callable[[Client], Awaitable[T]], *, submits: bool = True) -> T:
+        """Do some work with a client, on a loop of its own; say so when it submits no job and goes on with none."""
+        self.submits = submits
+        from genbridge.cli.running import run  # noqa: PLC0415 (the loop takes long to load, and help needs none)
 
-    async def _work(self, work: Callable[[Client], Awaitable[T]]) -> T:
-        _take_as_interrupts(signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
-        async with self.connect(self) as client:
-            try:
-                return await work(client)
-            except asyncio.CancelledError:
-                if self.submitting:
-                    remark("interrupted; waiting a few seconds for the answer to what was being sent")
-                if self.waiting:
-                    self._pending = [job.id async for job in client.jobs(status=JobStatus.PENDING)]
-                raise
+        return run(self, self.connect, work)
+
+    def look(self, work: Callable[[Ledger], Awaitable[T]]) -> T:
+        """Do some work with the record alone, as `run` does."""
+        from genbridge.cli.running import run  # noqa: PLC0415 (as in `run`)
+
+        return run(self, self.ledger, work)
 
     @property
     def unsent(self) -> list[str]:
         """After an interruption, the ids on record of the jobs of this run that were not sent, in order."""
-        return [job_id for job_id in reversed(self._pending) if given_id(job_id) in self.waiting]
+        return [job_id for job_id in reversed(self.pending) if given_id(job_id) in self.waiting]
 
     def observe(self, given: str, status: JobStatus | None) -> None:
         """Keep how far a job is on its way to being accepted; `None` is for one whose way has ended."""
@@ -114,14 +122,6 @@ class Session:
         if self.journal is not None:
             options += ["--journal", str(self.journal)]
         return shlex.join(["genbridge", *options, *words])
-
-
-def _take_as_interrupts(*signals: signal.Signals) -> None:
-    """Let what ends a program from outside end it as Ctrl-C does, so that an answer under way is still recorded."""
-    for each in signals:
-        # Where there is no loop that hears signals, as on Windows, or in another thread, they do what they always did.
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().add_signal_handler(each, signal.raise_signal, signal.SIGINT)
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

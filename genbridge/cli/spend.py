@@ -12,9 +12,9 @@ import click
 
 from genbridge.cli.console import remark, say
 from genbridge.cli.output import print_json, time_form
-from genbridge.cli.progress import utc_now
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
+from genbridge.cli.times import utc_now
 from genbridge.errors import ConfigError
 from genbridge.types import Spent
 from genbridge.words import did_you_mean, listed, number
@@ -114,7 +114,7 @@ def spend(session: Session, *, group: Sequence[str], since: datetime | None, bac
         return wanted, await caps(client, _wanted(client.config, backend))
 
     by = tuple(dict.fromkeys(group)) or GROUPS
-    spent, limits = session.run(work)
+    spent, limits = session.run(work, submits=False)
     rows, totals = list(sums(spent, by)), list(sums(spent, ()))
     if session.json:
         print_json(_form(since, rows, totals, limits))

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from genbridge.cli.console import clean, is_dynamic, remark, stderr, unechoed
 from genbridge.cli.money import Total, totals
-from genbridge.cli.progress import Now, clock, utc_now
+from genbridge.cli.progress import Now, clock
+from genbridge.cli.times import utc_now
 from genbridge.types import Cost, JobStatus, Snapshot
 
 _REDRAWS = 4
@@ -244,7 +245,7 @@ def _nothing(_text: str) -> None:
 def board(tally: Tally, *, quiet: bool = False) -> Iterator[Board]:
     """Show a tally on stderr while the block runs; `quiet` shows it only where it can be redrawn."""
     console = stderr()
-    if not is_dynamic(console):
+    if not is_dynamic(console.file):
         yield PlainBoard(tally, print=_nothing if quiet else remark)
         return
     live = LiveBoard(tally, console)

@@ -7,6 +7,7 @@ import hashlib
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from yarl import URL
 
 from genbridge.downloads import places
 from genbridge.downloads.guard import GuardedConnector, check_link, open_session, read_link, without_query
+from genbridge.downloads.intake import Intake
 from genbridge.downloads.parts import Origin, Part, open_part, remove_part
 from genbridge.downloads.policy import DownloadPolicy, Progress
 from genbridge.downloads.sidecars import sidecar, stem
@@ -25,8 +27,6 @@ from genbridge.formats import HEAD, check_format, suffix_of
 from genbridge.types import Asset, Result
 from genbridge.wire import Reply
 
-_BLOCK = 1024 * 1024
-"""How many bytes are written at once."""
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({401, 403, 404, 410})
@@ -120,12 +120,17 @@ class _Desk:
         raise failure
 
     async def _found(self, index: int, name: str) -> Path | None:
-        path = await asyncio.to_thread(places.find, self.directory, name, self.result.job_id)
+        path, size = await asyncio.to_thread(self._look, index, name)
         if path is not None:
-            remove_part(self.directory, self._part_name(index, name))
-            size = path.lstat().st_size
             self.report(index, size, size)
         return path
+
+    def _look(self, index: int, name: str) -> tuple[Path | None, int]:
+        path = places.find(self.directory, name, self.result.job_id)
+        if path is None:
+            return None, 0
+        remove_part(self.directory, self._part_name(index, name))
+        return path, path.lstat().st_size
 
     async def _fetched(self, index: int, name: str) -> Path:
         part = open_part(self.directory, self._part_name(index, name))
@@ -138,7 +143,8 @@ class _Desk:
                 f"it was not there after {self.policy.timeout:g} s; run it again, to go on where it stopped"
             ) from None
         finally:
-            part.close()
+            # In a thread, as it waits for one that may still be writing, and shielded, as it is to be done in any case.
+            await asyncio.shield(asyncio.to_thread(part.close))
 
     def _part_name(self, index: int, name: str) -> str:
         # Another job's files may have the same name, but must not have the same part.
@@ -166,8 +172,9 @@ class _Delivery:
     index: int
     asset: Asset
     part: Part
-    _pending: list[bytes] = attrs.field(factory=list, init=False)
-    _held: int = attrs.field(default=0, init=False)
+    _arrived: int = attrs.field(default=0, init=False)
+    """How many bytes there are, with those that are not written yet, and `_head` is the first of them."""
+    _head: bytes = attrs.field(default=b"", init=False)
 
     async def run(self) -> None:
         """Fill the part; raises `DownloadError` when that cannot be."""
@@ -185,7 +192,7 @@ class _Delivery:
         try:
             if not self.part.complete:
                 await self._fetch()
-            self._check_whole()
+            await self._check_whole()
             await self._check_end()
         except _CutError as cut:
             return cut
@@ -193,11 +200,12 @@ class _Delivery:
 
     async def _fetch(self) -> None:
         try:
-            response = await self._open()
+            response, intake = await self._open(), Intake(self.part.append)
             try:
-                self._admit(response)
-                await self._receive(response)
+                await self._admit(response, intake)
+                await self._receive(response, intake)
             finally:
+                intake.abandon()
                 response.close()
         except _NETWORK_ERRORS as error:
             reason = self._reason(error)
@@ -240,7 +248,7 @@ class _Delivery:
             return {}
         return {"Range": f"bytes={self.part.size}-", "If-Range": origin.validator}
 
-    def _admit(self, response: aiohttp.ClientResponse) -> None:
+    async def _admit(self, response: aiohttp.ClientResponse, intake: Intake) -> None:
         """Raise unless the body that follows is the file, or what is missing of it."""
         status = response.status
         if status in _GONE:
@@ -250,63 +258,69 @@ class _Delivery:
         if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _CutError(f"the server answered HTTP {status}", wait=_retry_after(response))
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            self._start_over()
+            await self._start_over()
         if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
             raise DownloadError(f"the server answered HTTP {status}")
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
             raise DownloadError(f"it was sent compressed ({encoding!r}), though it was asked for as it is")
-        self._begin(response) if status == HTTPStatus.OK else self._go_on(response)
+        if status == HTTPStatus.OK:
+            self._begin(response, intake)
+        else:
+            await self._go_on(response)
 
-    def _begin(self, response: aiohttp.ClientResponse) -> None:
+    def _begin(self, response: aiohttp.ClientResponse, intake: Intake) -> None:
         total = response.content_length
         self._check_size(total or 0)
-        self.part.start(Origin(validator=_validator(response), total=total))
+        # Not awaited: should the server cut the file in the meantime, what has arrived would be lost unread.
+        intake.begin(partial(self.part.start, Origin(validator=_validator(response), total=total)))
+        self._arrived, self._head = 0, b""
+        self.desk.report(self.index, 0, total)
 
-    def _go_on(self, response: aiohttp.ClientResponse) -> None:
+    async def _go_on(self, response: aiohttp.ClientResponse) -> None:
         if self.part.origin is None or not _continues(response, self.part.origin, self.part.size):
-            self._start_over()
+            await self._start_over()
+        self._arrived, self._head = self.part.size, self.part.head
+        self._report()
 
-    def _start_over(self) -> None:
-        self.part.restart()
+    async def _start_over(self) -> None:
+        await asyncio.to_thread(self.part.restart)
         raise _CutError("the file changed on the way")
 
-    async def _receive(self, response: aiohttp.ClientResponse) -> None:
-        self._report()
+    async def _receive(self, response: aiohttp.ClientResponse, intake: Intake) -> None:
         try:
             async for block in response.content.iter_any():
-                self._pending.append(block)
-                self._held += len(block)
-                if self._held >= (_BLOCK if self.part.size else HEAD):
-                    await self._store()
+                self._look_at(block)
+                if await intake.take(block):
+                    self._report()
         except _NETWORK_ERRORS:
-            await self._store()
+            await intake.flush()
             raise
-        await self._store()
+        await intake.flush()
 
-    async def _store(self) -> None:
-        blocks, self._pending, self._held = self._pending, [], 0
-        begun = self.part.size >= HEAD
-        self._check_size(self.part.size + sum(map(len, blocks)))
-        await asyncio.to_thread(self.part.append, blocks)
-        if not begun and self.part.size >= HEAD:
-            self._check_format()
-        self._report()
+    def _look_at(self, block: bytes) -> None:
+        """Raise `DownloadError` when, by what has come now, the file is too large or none of its medium."""
+        self._arrived += len(block)
+        self._check_size(self._arrived)
+        if len(self._head) < HEAD:
+            self._head += block[: HEAD - len(self._head)]
+            if len(self._head) == HEAD:
+                self._check_format(self._head)
 
-    def _check_whole(self) -> None:
+    async def _check_whole(self) -> None:
         total = self.part.origin.total if self.part.origin else None
         if total is not None and self.part.size > total:
-            self._start_over()
+            await self._start_over()
         if total is not None and self.part.size < total:
             raise _CutError(f"the connection was cut after {self.part.size} bytes")
-        self._check_format()
+        self._check_format(self.part.head)
         self._report()
 
     async def _check_end(self) -> None:
         """Raise when the file goes on by its own account: a server that gives no length, or a wrong one, has cut it."""
         if await asyncio.to_thread(self.part.ends_early):
             reached = self.part.size
-            self.part.restart()
+            await asyncio.to_thread(self.part.restart)
             raise _CutError(f"the file stops in the middle of itself, after {reached} bytes")
 
     def _check_size(self, size: int) -> None:
@@ -316,8 +330,8 @@ class _Delivery:
             where = "under [downloads] in genbridge.toml, or in the DownloadPolicy"
             raise DownloadError(f"it is larger than {most} bytes; to take it, raise max_bytes ({where})")
 
-    def _check_format(self) -> None:
-        problem = check_format(self.part.head, self.asset.media)
+    def _check_format(self, head: bytes) -> None:
+        problem = check_format(head, self.asset.media)
         if problem is not None:
             self.part.keep = False
             raise DownloadError(f"{problem}; it was not kept")

@@ -10,7 +10,8 @@ import io
 import json
 import os
 import stat
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
@@ -23,6 +24,8 @@ from genbridge.formats import HEAD, ends_early
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE = 0o644
+_MUCH = 1024 * 1024
+"""From how many bytes on another thread is worth its while."""
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -59,6 +62,7 @@ class Part:
     keep: bool = True
     _digest: Any = attrs.field(factory=hashlib.sha256, repr=False)
     _busy: Lock = attrs.field(factory=Lock, repr=False)
+    _digester: ThreadPoolExecutor = attrs.field(factory=lambda: ThreadPoolExecutor(1, "genbridge-digest"), repr=False)
 
     @property
     def digest(self) -> str:
@@ -93,11 +97,14 @@ class Part:
         with self._work():
             self._empty()
 
-    def append(self, blocks: Iterable[bytes]) -> None:
-        """Write what has arrived."""
+    def append(self, blocks: Sequence[bytes]) -> None:
+        """Write what has arrived, and digest it; where it is much, both at once."""
         with self._work():
-            for block in blocks:
-                self._append(block)
+            if sum(map(len, blocks)) < _MUCH:
+                self._write_all(blocks)
+                self._digest_all(blocks)
+            else:
+                self._write_and_digest(blocks)
 
     def ends_early(self) -> bool:
         """Whether what has arrived says of itself that there is more."""
@@ -125,6 +132,7 @@ class Part:
                 self.path.unlink(missing_ok=True)
                 self._record.unlink(missing_ok=True)
             self._file.close()
+            self._digester.shutdown()
 
     @property
     def _record(self) -> Path:
@@ -133,6 +141,7 @@ class Part:
     @contextlib.contextmanager
     def _work(self) -> Generator[None, None, None]:
         with self._busy:
+            self._file.fileno()  # raises once it is closed, before a thread that comes late changes anything
             try:
                 yield
             except OSError as error:
@@ -151,8 +160,23 @@ class Part:
         self.origin = origin
         while block := self._file.read(1 << 20):
             self._count(memoryview(block))
+            self._digest.update(block)
 
-    def _append(self, block: bytes) -> None:
+    def _write_and_digest(self, blocks: Sequence[bytes]) -> None:
+        # Where writing fails the digest is of more than was written, and of no further use: who goes on reads the part anew.
+        digesting = self._digester.submit(self._digest_all, blocks)
+        self._write_all(blocks)
+        digesting.result()
+
+    def _digest_all(self, blocks: Sequence[bytes]) -> None:
+        for block in blocks:
+            self._digest.update(block)
+
+    def _write_all(self, blocks: Sequence[bytes]) -> None:
+        for block in blocks:
+            self._write(block)
+
+    def _write(self, block: bytes) -> None:
         rest = memoryview(block)
         while rest:
             written = self._file.write(rest)
@@ -160,7 +184,6 @@ class Part:
             rest = rest[written:]
 
     def _count(self, block: memoryview) -> None:
-        self._digest.update(block)
         self.size += len(block)
         if len(self.head) < HEAD:
             self.head += bytes(block[: HEAD - len(self.head)])

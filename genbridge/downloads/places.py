@@ -70,8 +70,8 @@ def _names(stem: str) -> Iterator[str]:
 
 def _taken(directory: Path, name: str) -> list[Path]:
     """Return the files under a name that are there, or whose sidecar is."""
-    paths = [directory / f"{name}{suffix}" for suffix in SUFFIXES]
-    return [path for path in paths if os.path.lexists(path) or os.path.lexists(sidecar_of(path))]
+    paths = [os.path.join(directory, f"{name}{suffix}") for suffix in SUFFIXES]  # noqa: PTH118 (dozens of Paths a file are felt)
+    return [Path(path) for path in paths if os.path.lexists(path) or os.path.lexists(f"{path}.json")]
 
 
 def _settle(part: Path, path: Path, document: Mapping[str, Any]) -> bool:

@@ -318,7 +318,7 @@ def cli(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> Callable[...,
     names = map("job{}".format, count(1))
 
     def run(*words: str, connect: Callable[[Session], Any] = lambda _session: client) -> Run:
-        session = Session(connect=connect, new_id=names.__next__)
+        session = Session(connect=connect, ledger=connect, new_id=names.__next__)
         with pytest.raises(SystemExit) as exiting:
             app.main(list(words), prog_name="genbridge", obj=session)
         printed = capsys.readouterr()

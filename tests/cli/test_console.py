@@ -14,9 +14,9 @@ import pytest
 from rich.console import Console
 from screen import Terminal
 
+from genbridge.cli.asking import ask
 from genbridge.cli.console import (
     abandon,
-    ask,
     clean,
     complain,
     confess,
@@ -91,7 +91,7 @@ def test_lines_are_redrawn_only_in_a_terminal_that_can(
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("FORCE_COLOR", "1")
 
-    assert expected == is_dynamic(Console(file=stream))
+    assert expected == is_dynamic(stream)
 
 
 def test_ascii_streams_are_known() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import attrs
 import pytest
 
-from genbridge.cli.jobs import age, brief
+from genbridge.cli.jobs import brief
+from genbridge.cli.times import age
 from genbridge.errors import CancelUnsupportedError, JobFailedError
 from genbridge.types import Certainty, Cost, Failure, ImageRequest, Job, JobStatus, Quote, VideoRequest
 

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 from screen import NOON, Terminal, Watch
 
-from genbridge.cli.progress import LiveBoard, PlainBoard, board, clock, label, size, utc_now
+from genbridge.cli.progress import LiveBoard, PlainBoard, board, clock, label, size
+from genbridge.cli.times import utc_now
 from genbridge.downloads import Progress
 from genbridge.types import Asset, AssetRole, Certainty, Cost, ImageRequest, Job, JobStatus, Media, Quote, Snapshot, VideoRequest
 

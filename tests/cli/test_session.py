@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import genbridge
+from genbridge.cli.running import do
 from genbridge.cli.session import Session, connect
 from genbridge.config import state_dir
 from genbridge.errors import ConfigError, GenbridgeError
@@ -93,7 +94,7 @@ async def test_an_interrupted_submit_says_that_its_answer_is_waited_for(
 ) -> None:
     """Nothing else is waited for."""
     session = Session(connect=lambda _session: client, submitting=submitting)
-    running = asyncio.create_task(session._work(lambda _client: asyncio.Event().wait()))
+    running = asyncio.create_task(do(session, session.connect, lambda _client: asyncio.Event().wait()))
     await asyncio.sleep(0)
     running.cancel()
 

@@ -38,6 +38,30 @@ def test_a_part_is_hidden_and_knows_its_bytes(tmp_path: Path) -> None:
     part.close()
 
 
+def test_much_at_once_is_digested_as_little_is(tmp_path: Path) -> None:
+    """In any mixture, the digest is that of the bytes in their order, and is known when they are written."""
+    part = open_part(tmp_path, "x")
+    part.start(Origin(validator=None, total=None))
+    blocks = [os.urandom(size) for size in (10, 700_000, 700_000, 5, 1_500_000)]
+    for batch in (blocks[:1], blocks[1:3], blocks[3:4], blocks[4:]):
+        part.append(batch)
+    assert sha256(b"".join(blocks)).hexdigest() == part.digest
+    assert b"".join(blocks) == part.path.read_bytes()
+    part.close()
+
+
+def test_a_part_that_is_closed_is_not_changed(tmp_path: Path) -> None:
+    """A thread that comes late fails before it touches the file or its record."""
+    path = leave(tmp_path)
+    part = open_part(tmp_path, "x")
+    part.recover()
+    part.close()
+    for late in (part.restart, lambda: part.start(ORIGIN), lambda: part.append([b"late"])):
+        with pytest.raises(ValueError, match="closed"):
+            late()
+    assert (b"12345", [".x.part", ".x.part.json"]) == (path.read_bytes(), names(tmp_path))
+
+
 def test_a_part_is_complete_when_all_its_bytes_are_there(tmp_path: Path) -> None:
     """As far as their number is known."""
     part = open_part(tmp_path, "x")

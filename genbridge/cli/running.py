@@ -1,0 +1,48 @@
+"""The event loop that a run does its work on."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from genbridge.cli.console import remark
+from genbridge.cli.session import Session
+from genbridge.types import JobStatus
+
+if TYPE_CHECKING:
+    from genbridge.client import Client
+    from genbridge.ledger import Ledger
+
+T = TypeVar("T")
+C = TypeVar("C", "Client", "Ledger")
+
+
+def run(session: Session, connect: Callable[[Session], C], work: Callable[[C], Awaitable[T]]) -> T:
+    """Do some work with what a session is connected to, on a loop of its own."""
+    return asyncio.run(do(session, connect, work))
+
+
+async def do(session: Session, connect: Callable[[Session], C], work: Callable[[C], Awaitable[T]]) -> T:
+    """Do some work with what a session is connected to; the session is told what an interruption leaves."""
+    _take_as_interrupts(signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
+    async with connect(session) as client:
+        try:
+            return await work(client)
+        except asyncio.CancelledError:
+            if session.submitting:
+                remark("interrupted; waiting a few seconds for the answer to what was being sent")
+            if session.waiting:
+                session.pending = [job.id async for job in client.jobs(status=JobStatus.PENDING)]
+            raise
+
+
+def _take_as_interrupts(*signals: signal.Signals) -> None:
+    """Let what ends a program from outside end it as Ctrl-C does, so that an answer under way is still recorded."""
+    for each in signals:
+        # Where there is no loop that hears signals, as on Windows, or in another thread, they do what they always did.
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().add_signal_handler(each, signal.raise_signal, signal.SIGINT)

@@ -1,0 +1,82 @@
+"""What is on record, for who only looks: nothing is driven, and nothing of the configuration is needed but where the record is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Self
+
+import attrs
+
+from genbridge.config import load_journal
+from genbridge.errors import JournalError
+from genbridge.journal import Journal, open_journal
+from genbridge.types import Job, JobStatus
+
+_PAGE = 200
+
+
+@attrs.frozen
+class Found:
+    """A job on record, as a `Handle` has it."""
+
+    job: Job
+
+
+class Ledger:
+    """The record of jobs, read as a `Client` reads it. Use it as `async with Ledger() as ledger`.
+
+    No provider is loaded and no backend is looked at, so that what was paid for can be seen also where these cannot be used.
+    `config` is the path of a configuration file, or `None` to find it, and `journal` that of the record, or `None` for where the
+    configuration says.
+    """
+
+    def __init__(self, config: Path | None = None, *, journal: Path | None = None) -> None:
+        self._journal = open_journal(journal or load_journal(config).file())
+
+    async def __aenter__(self) -> Self:
+        await self._journal.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._journal.aclose()
+
+    def handle(self, job: str) -> Found:
+        """Return the job of an id, or of a beginning of it that no other has; raises `JournalError` where there is none."""
+        return Found(find(self._journal, job))
+
+    def jobs(
+        self,
+        *,
+        status: JobStatus | None = None,
+        backend: str | None = None,
+        unfinished: bool = False,
+        limit: int | None = None,
+    ) -> AsyncIterator[Job]:
+        """Yield the jobs on record, newest first; `unfinished` leaves out those that have ended."""
+        return pages(self._journal, status=status, backend=backend, unfinished=unfinished, limit=limit)
+
+
+def find(journal: Journal, job_id: str) -> Job:
+    """Return a job on record; raises `JournalError` where there is none of that id."""
+    found = journal.peek(job_id)
+    if found is None:
+        raise JournalError(f"no job {job_id!r} is on record, or more than one begins so; `genbridge jobs list` shows them")
+    return found
+
+
+async def pages(
+    journal: Journal, *, status: JobStatus | None, backend: str | None, unfinished: bool, limit: int | None
+) -> AsyncIterator[Job]:
+    """Yield jobs on record, newest first, a page at a time."""
+    left = limit
+    before: tuple[float, str] | None = None
+    while left is None or left > 0:
+        size = _PAGE if left is None else min(left, _PAGE)
+        page = await journal.page(status=status, backend=backend, unfinished=unfinished, before=before, limit=size)
+        for job in page:
+            yield job
+        if len(page) < size:
+            return
+        left = None if left is None else left - size
+        before = (page[-1].created_at.timestamp(), page[-1].id)

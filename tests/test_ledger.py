@@ -1,0 +1,49 @@
+"""What is on record, for who only looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genbridge import Client, ConfigError, ImageRequest, JournalError
+from genbridge.ledger import Ledger
+
+
+async def record(journal: Path, *prompts: str) -> list[str]:
+    """Record a job for each prompt, at an emulated service, and return their ids."""
+    async with Client.sandbox(journal=journal) as client:
+        return [(await client.submit(ImageRequest(prompt))).id for prompt in prompts]
+
+
+async def test_it_has_the_jobs_that_a_client_has(tmp_path: Path) -> None:
+    """The newest first, as many as are asked for, and each by its id."""
+    first, second, third = await record(tmp_path / "jobs.db", "one", "two", "three")
+    async with Ledger(journal=tmp_path / "jobs.db") as ledger:
+        assert [third, second, first] == [job.id async for job in ledger.jobs()]
+        assert [third, second] == [job.id async for job in ledger.jobs(limit=2)]
+        assert [] == [job.id async for job in ledger.jobs(backend="another")]
+        assert "one" == ledger.handle(first).job.request.prompt
+
+
+async def test_a_job_that_is_not_on_record_is_an_error(tmp_path: Path) -> None:
+    """It says how to see those that are."""
+    async with Ledger(journal=tmp_path / "jobs.db") as ledger:
+        with pytest.raises(JournalError, match="`genbridge jobs list` shows them"):
+            ledger.handle("nobody")
+
+
+async def test_it_is_where_the_configuration_says(tmp_path: Path) -> None:
+    """Whatever is wrong with the backends there: what was paid for can be seen all the same."""
+    (tmp_path / "genbridge.toml").write_text('[backends.studio]\nprovider = "nobody"\n[journal]\npath = "my.db"\n')
+    (made,) = await record(tmp_path / "my.db", "one")
+    async with Ledger(tmp_path / "genbridge.toml") as ledger:
+        assert [made] == [job.id async for job in ledger.jobs()]
+
+
+def test_a_mistake_in_where_it_is_is_an_error(tmp_path: Path) -> None:
+    """It says which."""
+    (tmp_path / "genbridge.toml").write_text('[journal]\npath = "postgresql://here"\n')
+    with pytest.raises(ConfigError, match="1 mistake") as caught:
+        Ledger(tmp_path / "genbridge.toml")
+    assert ["journal.path"] == [problem.field for problem in caught.value.problems]
