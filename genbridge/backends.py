@@ -169,6 +169,8 @@ class Account:
 
     async def upload(self, request: Request, model: str) -> Request:
         """Make a request's local references reachable and return it with their URLs; that pays for nothing."""
+        if all(isinstance(reference.source, str) for reference in request.references):
+            return request
         try:
             with self._named():
                 sources = await asyncio.gather(*(self._url(reference, model) for reference in request.references))

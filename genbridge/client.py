@@ -621,7 +621,7 @@ def _dearer(quote: Quote, agreed: float | None) -> BudgetError:
 
 
 def _check_same(job: Job, request: Request) -> None:
-    if request_text(job.request) != request_text(request):
+    if job.request is not request and request_text(job.request) != request_text(request):
         message = f"job {job.id} on record has this id and another request; give this request an id of its own"
         raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
 

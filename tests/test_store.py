@@ -121,3 +121,25 @@ def test_a_loop_that_was_closed_does_not_end_the_thread(path: Path) -> None:
     gate.open()
     assert ["a"] == store.do_now(words)
     asyncio.run(store.aclose())
+
+
+async def test_writes_that_follow_each_other_closely_share_a_transaction(tmp_path: Path) -> None:
+    """Each transaction costs an `fsync`, so what comes in a moment after one goes together."""
+    statements: list[str] = []
+    queued = threading.Event()
+
+    def prepare(db: sqlite3.Connection) -> None:
+        a_table(db)
+        db.set_trace_callback(statements.append)
+
+    store = Store(tmp_path / "words.db", prepare, sleep=lambda _: queued.wait())
+    await store.open()
+    await store.do(writing("first"))
+    store._written = float("inf")
+    others = [asyncio.create_task(store.do(writing(word))) for word in "abc"]
+    await asyncio.sleep(0)
+    queued.set()
+    await asyncio.gather(*others)
+    assert 2 == statements.count("begin immediate")
+    assert ["a", "b", "c", "first"] == await store.do(words)
+    await store.aclose()

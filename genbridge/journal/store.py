@@ -28,6 +28,10 @@ BUSY = 10.0
 """Seconds to wait for another process's transaction."""
 _BATCH = 512
 """How much is done in one transaction at the most, so that whoever was first does not wait for long."""
+_CLOSELY = 0.01
+"""Seconds after a transaction within which another write is one of many."""
+_MOMENT = 0.002
+"""Seconds for which what belongs into one transaction is gathered then: a submit takes longer, and each has its `fsync`."""
 _PAUSE = 0.01
 """Seconds between two tries at what SQLite does not wait for by itself."""
 _PRIMARY = 0xFF
@@ -101,6 +105,7 @@ class Store:
         self._db: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         self._inode = 0
+        self._written = 0.0
         self._pid = os.getpid()
 
     @property
@@ -180,10 +185,14 @@ class Store:
         opened.set_result(None)
         while batch := self._batch():
             _tell_all(self._committed(db, batch))
+            self._written = time.monotonic()
         db.close()
 
     def _batch(self) -> list[_Work]:
+        """Wait for work and return what there is; where one write follows another closely, what comes in a moment goes with it."""
         work = self._queue.get()
+        if time.monotonic() - self._written < _CLOSELY:
+            self._sleep(_MOMENT)
         batch: list[_Work] = []
         while work is not None:
             batch.append(work)
