@@ -599,6 +599,8 @@ def _sandbox_config(sandbox: Sandbox) -> Config:
 
 def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
     """Return the caps of a backend, with the caller's own for one job."""
+    if max_cost is None:
+        return config.budget
     per_job = [cap for cap in (config.budget.per_job, max_cost) if cap is not None]
     return attrs.evolve(config.budget, per_job=min(per_job, default=None))
 
@@ -688,7 +690,7 @@ class Handle:
         """Yield what is known now, then every observation until the job ends."""
         drive = await self._attach()
         queue: asyncio.Queue[Snapshot] = asyncio.Queue()
-        drive.queues.append(queue)
+        drive.queues += (queue,)
         try:
             snapshot = drive.snapshot
             yield snapshot
@@ -696,7 +698,7 @@ class Handle:
                 snapshot = await queue.get()
                 yield snapshot
         finally:
-            drive.queues.remove(queue)
+            drive.queues = tuple(other for other in drive.queues if other is not queue)
 
     async def result(self, timeout: float | None = None) -> Result:
         """Wait for the result.

@@ -52,8 +52,8 @@ class Drive:
     expected: float | None = None
     hint: float | None = None
     notes: frozenset[str] = frozenset()
-    queues: list[asyncio.Queue[Snapshot]] = attrs.field(factory=list)
-    listeners: list[Listener] = attrs.field(factory=list)
+    queues: tuple[asyncio.Queue[Snapshot], ...] = ()
+    listeners: tuple[Listener, ...] = ()
     accepted: Signal = attrs.field(factory=Signal)
     ended: Signal = attrs.field(factory=Signal)
     on_record: bool = False
@@ -76,7 +76,7 @@ class Drive:
     def follow(self, listen: Listener) -> None:
         """Tell somebody what is known now, and everything that is seen from now on."""
         if listen not in self.listeners:
-            self.listeners.append(listen)
+            self.listeners += (listen,)
             self._tell_one(listen)
 
     def publish(self, snapshot: Snapshot) -> None:
@@ -88,7 +88,7 @@ class Drive:
         self.snapshot = snapshot
         for queue in self.queues:
             queue.put_nowait(snapshot)
-        for listen in list(self.listeners):
+        for listen in self.listeners:
             self._tell_one(listen)
 
     def _tell_one(self, listen: Listener) -> None:
@@ -96,7 +96,7 @@ class Drive:
         try:
             listen(self.snapshot)
         except Exception:  # noqa: BLE001 (whatever it raises)
-            self.listeners.remove(listen)
+            self.listeners = tuple(other for other in self.listeners if other is not listen)
             _log.exception("job %s: whoever observes it has failed, and is told no more", self.job.id)
 
     def end(self, error: GenbridgeError | None) -> None:

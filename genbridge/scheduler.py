@@ -123,7 +123,7 @@ class Scheduler:
         drive = self._drives.get(job.id)
         if drive is None:
             drive = self._drives[job.id] = Drive(
-                job=job, account=account, budget=budget, alone=alone, listeners=[listen] if listen else []
+                job=job, account=account, budget=budget, alone=alone, listeners=(listen,) if listen else ()
             )
             self._spawn(self._guard(drive, self._submits.begin, drive, patience))
         elif listen is not None:
