@@ -67,7 +67,7 @@ class Account:
         self.poll_policy = _policy(provider.poll, config)
         self._transport = transport
         self._clock = clock
-        self._pace = pace
+        self.pace = pace
         self._live: tuple[Model, ...] = ()
         self._live_until = 0.0
 
@@ -96,7 +96,7 @@ class Account:
     def usual(self, provider_model: str) -> float | None:
         """Return how many seconds a model usually takes."""
         expected = next((model.expected for model in self._known() if model.provider_id == provider_model), None)
-        return None if expected is None else expected / self._pace
+        return None if expected is None else expected / self.pace
 
     def rules(self, job: Job) -> list[Rule]:
         """Return the limits that a submit of a job has to keep."""

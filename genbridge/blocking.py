@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from genbridge.client import Client, Handle
+from genbridge.durations import Usual
 from genbridge.errors import JournalError
 
 if TYPE_CHECKING:
@@ -262,6 +263,11 @@ class BlockingHandle:
     def expected(self) -> float | None:
         """How many seconds such a job usually takes, where anybody says."""
         return self._handle.expected
+
+    @property
+    def usual(self) -> Usual | None:
+        """Between what times such jobs usually take, once that was learned."""
+        return self._handle.usual
 
     def events(self) -> Iterator[Snapshot]:
         """Yield what is known now, then every observation until the job ends."""

@@ -23,6 +23,7 @@ from genbridge.budgets import Budget, Usage, check_all
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
+from genbridge.durations import Key, Learned, Usual
 from genbridge.errors import (
     BackendError,
     ConfigError,
@@ -165,6 +166,10 @@ class Client:
         """Return what a backend (or the default) offers; `live` asks the service where it can be asked."""
         accounts, _ = self._candidates(backend)
         return [model for account in accounts for model in await account.models(live=live)]
+
+    async def durations(self) -> Mapping[Key, Learned]:
+        """Return what was learned of how long jobs take, in seconds of the services' time."""
+        return await self._record.durations()
 
     async def quote(self, request: Request, *, backend: str | None = None) -> Quote:
         """Check a request and return what it will cost; sends nothing. Raises `RequestError` with every problem."""
@@ -637,6 +642,11 @@ class Handle:
     def expected(self) -> float | None:
         """How many seconds such a job usually takes, where anybody says."""
         return self._scheduler.expected(self._drive) if self._drive else None
+
+    @property
+    def usual(self) -> Usual | None:
+        """Between what times such jobs usually take, once that was learned."""
+        return self._scheduler.usual(self._drive) if self._drive else None
 
     async def events(self) -> AsyncIterator[Snapshot]:
         """Yield what is known now, then every observation until the job ends."""

@@ -46,7 +46,15 @@ drop table old_pauses;
 alter table drivers add column tick real;
 """
 
-_STEPS = (_FIRST, _SECOND)
+_DURATIONS = """
+create table durations (
+  provider text not null, model text not null, media text not null, variant text not null,
+  count real not null, mean real not null, squares real not null, odd real not null, odd_mean real not null,
+  primary key (provider, model, media, variant)
+) strict, without rowid;
+"""
+
+_STEPS = (_FIRST, _SECOND, _DURATIONS)
 
 VERSION = len(_STEPS)
 """The version of the schema, kept in `user_version`."""

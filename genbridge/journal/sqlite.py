@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import attrs
+
 from genbridge.budgets import Budget, Usage, Used, check
+from genbridge.durations import Key, Learned, Lesson, learn
 from genbridge.errors import JournalError
 from genbridge.journal import NOT_SENT, Attempt, Lease, Paused
 from genbridge.journal.drivers import Drivers
@@ -38,6 +41,11 @@ _ANSWER_LASTS = 120.0
 """Seconds after which a submit that was never answered is taken to have reached the service."""
 _DAY = 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
+
+_KEY = "provider = ? and model = ? and media = ? and variant = ?"
+_LEARNED = f"select count, mean, squares, odd, odd_mean from durations where {_KEY}"  # noqa: S608 (our own words)
+_DURATIONS = "select provider, model, media, variant, count, mean, squares, odd, odd_mean from durations"
+_LEARN = "insert or replace into durations values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _NAMED = "select id from jobs where id >= ? and id < ? order by created, id"
 _USED = "select total(coalesce(charged, reserved)), count(*) from jobs where backend = ? and held and created >= ? and id != ?"
@@ -269,11 +277,11 @@ class SqliteJournal:
 
     # Afterwards.
 
-    async def update(self, lease: Lease, job: Job) -> bool:
-        """Record how far a running job is, or how it ended; `False` when the lease is lost."""
-        return await self._write(job, "id = :id and epoch = :epoch and finished is null", {"epoch": lease.epoch})
+    async def update(self, lease: Lease, job: Job, lesson: Lesson | None = None) -> bool:
+        """Record how far a running job is, or how it ended and what that teaches; `False` when the lease is lost."""
+        return await self._write(job, "id = :id and epoch = :epoch and finished is null", {"epoch": lease.epoch}, lesson)
 
-    async def _write(self, job: Job, where: str, extra: dict[str, Any]) -> bool:
+    async def _write(self, job: Job, where: str, extra: dict[str, Any], lesson: Lesson | None = None) -> bool:
         row = dump(job)
         held = not (job.finished_at and job.cost and job.cost.amount == 0)
         names = ("status", "provider_id", "submitted", "finished", "progress", "charged", "cost", "failure", "result")
@@ -283,7 +291,10 @@ class SqliteJournal:
 
         def work(db: sqlite3.Connection) -> bool:
             self._answered(db, job.id)
-            return db.execute(statement, values).rowcount == 1
+            written = db.execute(statement, values).rowcount == 1
+            if written and lesson is not None:
+                _learn(db, lesson)
+            return written
 
         return await self._store.do(work)
 
@@ -354,9 +365,27 @@ class SqliteJournal:
         where = "backend = ? and provider_id = ? limit 1"
         return await self._store.do(lambda db: _first(_select(db, where, (backend, provider_id))))
 
+    async def learned(self, key: Key) -> Learned | None:
+        """Return what was learned of how long such jobs take, in seconds of the service's time."""
+        return await self._store.do(lambda db: _learned(db, key))
+
+    async def durations(self) -> Mapping[Key, Learned]:
+        """Return all that was learned of how long jobs take."""
+        return await self._store.do(lambda db: {Key(*row[:4]): Learned(*row[4:]) for row in db.execute(_DURATIONS)})
+
     async def spent(self, since: float) -> Sequence[Spent]:
         """Return what jobs created since a time (seconds) have cost, by day, backend and model."""
         return await self._store.do(lambda db: [_spent(row) for row in db.execute(_SPENT, (since,))])
+
+
+def _learned(db: sqlite3.Connection, key: Key) -> Learned | None:
+    row = db.execute(_LEARNED, attrs.astuple(key)).fetchone()
+    return None if row is None else Learned(*row)
+
+
+def _learn(db: sqlite3.Connection, lesson: Lesson) -> None:
+    learned = learn(_learned(db, lesson.key), lesson.least, lesson.most)
+    db.execute(_LEARN, (*attrs.astuple(lesson.key), *attrs.astuple(learned)))
 
 
 def _spent(row: sqlite3.Row) -> Spent:
