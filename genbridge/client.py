@@ -23,7 +23,7 @@ from genbridge.budgets import Budget, Usage, check_all
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
-from genbridge.durations import Key, Learned, Usual
+from genbridge.durations import Usual, by_model
 from genbridge.errors import (
     BackendError,
     ConfigError,
@@ -41,7 +41,7 @@ from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
 from genbridge.transport import Transport
 from genbridge.tries import numbered
-from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
+from genbridge.types import ImageRequest, Job, JobStatus, Media, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
 
 if TYPE_CHECKING:
     from genbridge.batches import Batch, Outcome, Terms
@@ -167,9 +167,14 @@ class Client:
         accounts, _ = self._candidates(backend)
         return [model for account in accounts for model in await account.models(live=live)]
 
-    async def durations(self) -> Mapping[Key, Learned]:
-        """Return what was learned of how long jobs take, in seconds of the services' time."""
-        return await self._record.durations()
+    async def usual(self, backend: str | None = None) -> dict[tuple[str, Media], Usual]:
+        """Return how long the models of a backend (or the default) usually take, whatever is asked of them.
+
+        They are named by the service's own id and the medium; those of which too few jobs were seen are left out.
+        """
+        accounts, _ = self._candidates(backend)
+        providers = {account.provider.name for account in accounts}
+        return by_model(await self._record.durations(), providers)
 
     async def quote(self, request: Request, *, backend: str | None = None) -> Quote:
         """Check a request and return what it will cost; sends nothing. Raises `RequestError` with every problem."""

@@ -6,11 +6,12 @@ duration is rarely known exactly: the job was done at some time between the poll
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from math import erfc, exp, log, pi, sqrt
 
 import attrs
 
-from genbridge.types import ImageRequest, Job
+from genbridge.types import ImageRequest, Job, Media
 
 _MEMORY = 40.0
 """How many jobs count; what was learned of older ones fades."""
@@ -134,13 +135,22 @@ def usual(learned: Learned | None) -> Usual | None:
     return Usual(low=likely.quantile(-_TENTH), high=likely.quantile(_TENTH), late=likely.quantile(_TWENTIETH))
 
 
-def merged(several: list[Learned]) -> Learned | None:
+def merged(several: Sequence[Learned]) -> Learned | None:
     """Return what was learned of several kinds of jobs as of one."""
     count = sum(each.count for each in several)
     if not count:
         return None
     mean = sum(each.count * each.mean for each in several) / count
     return Learned(count, mean, sum(each.squares + each.count * (each.mean - mean) ** 2 for each in several))
+
+
+def by_model(durations: Mapping[Key, Learned], providers: Collection[str]) -> dict[tuple[str, Media], Usual]:
+    """Return how long the models of some providers usually take, whatever is asked of them."""
+    several: dict[tuple[str, Media], list[Learned]] = {}
+    for key, learned in durations.items():
+        if key.provider in providers:
+            several.setdefault((key.model, Media(key.media)), []).append(learned)
+    return {model: found for model, known in several.items() if (found := usual(merged(known)))}
 
 
 def learn(learned: Learned | None, least: float, most: float) -> Learned:

@@ -15,6 +15,8 @@ _FRESH = 60.0
 """Seconds after which it is read again, as other processes learn too."""
 _LATE = 0.25
 """By what share of its time a poll may be late for the job to teach something."""
+_WIDE = 120.0
+"""The most seconds from one poll to the next between which a job may have ended and teach something."""
 _OFF = 0.1
 """By what share the two clocks may differ: more is a machine that slept, or a clock that was set."""
 
@@ -56,6 +58,8 @@ class Experience:
         """Return what a job that is done teaches; nothing when it may have been done for long before anybody asked."""
         elapsed, slack = self._clock.monotonic() - drive.started, drive.account.poll_policy.interval
         if not drive.witnessed or not drive.due or drive.seen.missed or not drive.account.config.poll.learn:
+            return None
+        if elapsed - drive.seen.at > _WIDE:
             return None
         asleep = abs((self._clock.now() - (drive.job.submitted_at or drive.job.created_at)).total_seconds() - elapsed)
         if elapsed - drive.due > max(slack, _LATE * drive.due) or asleep > max(slack, _OFF * elapsed):

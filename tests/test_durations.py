@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genbridge.durations import Forecast, Key, Learned, forecast, key_of, learn, merged, usual
-from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, VideoRequest
+from genbridge.durations import Forecast, Key, Learned, by_model, forecast, key_of, learn, merged, usual
+from genbridge.types import ImageRequest, Job, JobStatus, Media, Quote, Request, VideoRequest
 
 GAP = st.tuples(st.floats(min_value=0, max_value=1e6), st.floats(min_value=1e-3, max_value=1e6))
 NINETY = Learned(40.0, math.log(90.0), 40 * 0.1**2)
@@ -131,6 +131,14 @@ def test_several_kinds_of_jobs_are_told_of_as_one() -> None:
     assert pytest.approx(math.sqrt(90.0 * 180.0)) == forecast(both).median
     assert forecast(both).spread > 0.3
     assert merged([]) is None
+
+
+def test_a_model_is_told_of_whatever_is_asked_of_it() -> None:
+    """But not another provider's, nor one of which too few jobs were seen."""
+    keys = [Key("studio", "clip-1", "video", variant) for variant in ("720p 5", "480p 5")]
+    others = {Key("other", "clip-1", "video", "720p 5"): NINETY, Key("studio", "still-1", "image", "- - 1"): Learned(1.0, 3.0)}
+    found = by_model({**dict.fromkeys(keys, NINETY), **others}, {"studio"})
+    assert {("clip-1", Media.VIDEO): usual(merged([NINETY, NINETY]))} == found
 
 
 def test_a_duration_is_kept_by_model_and_what_changes_it() -> None:

@@ -19,6 +19,7 @@ from genbridge.cli import app
 from genbridge.cli.session import Session
 from genbridge.config import BackendConfig, Config
 from genbridge.downloads import Progress
+from genbridge.durations import Usual
 from genbridge.errors import BudgetError, JournalError
 from genbridge.tries import given_id
 from genbridge.types import (
@@ -103,6 +104,7 @@ class FakeHandle:
     job: Job
     client: FakeClient
     expected: float | None = 20.0
+    usual: Usual | None = None
     timeouts: list[float | None] = attrs.field(factory=list)
 
     @property
@@ -168,6 +170,8 @@ class FakeClient:
     room: int | None = None
     """For how many jobs there is room under its caps."""
     bill: list[Spent] = attrs.field(factory=list)
+    takes: dict[tuple[str, Media], Usual] = attrs.field(factory=dict)
+    """What was learned of how long models take."""
     used: dict[str, Usage] = attrs.field(factory=lambda: defaultdict(Usage))
 
     async def __aenter__(self) -> Self:
@@ -267,6 +271,9 @@ class FakeClient:
         self.asked.append(("models", backend, live))
         self._fail(f"models {backend}")
         return list(self.offers[backend or "studio"])
+
+    async def usual(self, backend: str | None = None) -> dict[tuple[str, Media], Usual]:
+        return self.takes
 
     async def download(
         self, result: Result, directory: Path | str, *, progress: Callable[[Progress], None] | None = None
