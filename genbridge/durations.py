@@ -7,7 +7,7 @@ duration is rarely known exactly: the job was done at some time between the poll
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from math import erfc, exp, log, pi, sqrt
+from math import erfc, exp, inf, log, pi, sqrt
 
 import attrs
 
@@ -29,6 +29,8 @@ _CHANGED = 2.2
 """How far off jobs in a row must have been, together, for it to be a change."""
 _WIDE = 0.5
 """From how many spreads on a gap between two polls is so wide that the end of a job is not in its middle."""
+_FARTHEST = 50.0
+"""No logarithm of a job's seconds is as far from zero."""
 _FAR = 9.0
 """So many spreads before the mean nothing ends."""
 _DEPTH = 0.56
@@ -67,6 +69,11 @@ class Learned:
     def guess(cls, seconds: float) -> Learned:
         """Return what is known from somebody's word alone."""
         return cls(_GUESS, log(seconds))
+
+    @property
+    def sound(self) -> bool:
+        """Whether it can have been learned: a record may have been damaged."""
+        return self.count >= 1 and abs(self.mean) < _FARTHEST and 0 <= self.squares < inf and abs(self.odd_mean) < _FARTHEST
 
     def at_pace(self, pace: float) -> Learned:
         """Return the same where the service's time passes so many times faster."""

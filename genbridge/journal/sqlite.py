@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -371,21 +372,32 @@ class SqliteJournal:
 
     async def durations(self) -> Mapping[Key, Learned]:
         """Return all that was learned of how long jobs take."""
-        return await self._store.do(lambda db: {Key(*row[:4]): Learned(*row[4:]) for row in db.execute(_DURATIONS)})
+        return await self._store.do(_durations)
 
     async def spent(self, since: float) -> Sequence[Spent]:
         """Return what jobs created since a time (seconds) have cost, by day, backend and model."""
         return await self._store.do(lambda db: [_spent(row) for row in db.execute(_SPENT, (since,))])
 
 
+def _durations(db: sqlite3.Connection) -> dict[Key, Learned]:
+    rows = {Key(*row[:4]): Learned(*row[4:]) for row in db.execute(_DURATIONS)}
+    return {key: learned for key, learned in rows.items() if learned.sound}
+
+
 def _learned(db: sqlite3.Connection, key: Key) -> Learned | None:
     row = db.execute(_LEARNED, attrs.astuple(key)).fetchone()
-    return None if row is None else Learned(*row)
+    return Learned(*row) if row is not None and Learned(*row).sound else None
 
 
 def _learn(db: sqlite3.Connection, lesson: Lesson) -> None:
-    learned = learn(_learned(db, lesson.key), lesson.least, lesson.most)
-    db.execute(_LEARN, (*attrs.astuple(lesson.key), *attrs.astuple(learned)))
+    """Keep what a job teaches; that it cannot be learned must not keep its end from being recorded."""
+    try:
+        learned = attrs.astuple(learn(_learned(db, lesson.key), lesson.least, lesson.most))
+    except (ArithmeticError, ValueError) as error:
+        _log.warning("nothing is learned of how long %s takes: %s", lesson.key.model, error)
+        return
+    if all(map(isfinite, learned)):
+        db.execute(_LEARN, (*attrs.astuple(lesson.key), *learned))
 
 
 def _spent(row: sqlite3.Row) -> Spent:
