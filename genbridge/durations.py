@@ -50,6 +50,12 @@ class Key:
     model: str
     media: str
     variant: str
+    phase: str = "whole"
+
+    @property
+    def running(self) -> Key:
+        """What the time is kept by for which the service works on such a job, without its queue."""
+        return attrs.evolve(self, phase="running")
 
 
 @attrs.frozen(cache_hash=True)
@@ -155,7 +161,7 @@ def by_model(durations: Mapping[Key, Learned], providers: Collection[str]) -> di
     """Return how long the models of some providers usually take, whatever is asked of them."""
     several: dict[tuple[str, Media], list[Learned]] = {}
     for key, learned in durations.items():
-        if key.provider in providers:
+        if key.provider in providers and key.phase == "whole":
             several.setdefault((key.model, Media(key.media)), []).append(learned)
     return {model: found for model, known in several.items() if (found := usual(merged(known)))}
 

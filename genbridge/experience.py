@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from genbridge.drives import Drive
@@ -17,6 +18,8 @@ _LATE = 0.25
 """By what share of its time a poll may be late for the job to teach something."""
 _WIDE = 120.0
 """The most seconds from one poll to the next between which a job may have ended and teach something."""
+_VAGUE = 0.25
+"""The largest share of its run that may be open of when a job began, for that to teach how long jobs run."""
 _OFF = 0.1
 """By what share the two clocks may differ: more is a machine that slept, or a clock that was set."""
 
@@ -54,15 +57,21 @@ class Experience:
         """Learn here what the journal has learned."""
         self._known[lesson.key] = learn(self.of(lesson.key), lesson.least, lesson.most)
 
-    def lesson(self, drive: Drive) -> Lesson | None:
+    def lessons(self, drive: Drive) -> Sequence[Lesson]:
         """Return what a job that is done teaches; nothing when it may have been done for long before anybody asked."""
-        elapsed, slack = self._clock.monotonic() - drive.started, drive.account.poll_policy.interval
+        elapsed, seen, pace = self._clock.monotonic() - drive.started, drive.seen, drive.account.pace
+        if not self._is_telling(drive, elapsed):
+            return ()
+        whole = Lesson(drive.key, seen.at * pace, elapsed * pace)
+        if seen.began is None or seen.began - seen.queued > _VAGUE * (elapsed - seen.began):
+            return (whole,)
+        return (whole, Lesson(drive.key.running, (seen.at - seen.began) * pace, (elapsed - seen.queued) * pace))
+
+    def _is_telling(self, drive: Drive, elapsed: float) -> bool:
+        slack = drive.account.poll_policy.interval
         if not drive.witnessed or not drive.due or drive.seen.missed or not drive.account.config.poll.learn:
-            return None
+            return False
         if elapsed - drive.seen.at > _WIDE:
-            return None
+            return False
         asleep = abs((self._clock.now() - (drive.job.submitted_at or drive.job.created_at)).total_seconds() - elapsed)
-        if elapsed - drive.due > max(slack, _LATE * drive.due) or asleep > max(slack, _OFF * elapsed):
-            return None
-        pace = drive.account.pace
-        return Lesson(drive.key, drive.seen.at * pace, elapsed * pace)
+        return elapsed - drive.due <= max(slack, _LATE * drive.due) and asleep <= max(slack, _OFF * elapsed)

@@ -67,19 +67,29 @@ class Seen:
     progress_at: float = 0.0
     end: float | None = None
     """When the job will be done by its percentage."""
+    queued: float = 0.0
+    """The time of the last that said that the job had not begun, and of the first that said it had."""
+    began: float | None = None
     missed: bool = attrs.field(default=False, kw_only=True)
     """Whether any failed since."""
 
-    def after(self, elapsed: float, progress: float | None) -> Seen:
+    def after(self, elapsed: float, progress: float | None, *, queued: bool = False) -> Seen:
         """Return what is known after one more answer."""
+        waited = elapsed if queued else self.queued
+        began = None if queued or not waited else self.began or elapsed
         if progress is None or not self.progress < progress < 1.0 or elapsed <= self.progress_at:
-            return Seen(self.polls + 1, elapsed, self.progress, self.progress_at, self.end)
+            return Seen(self.polls + 1, elapsed, self.progress, self.progress_at, self.end, waited, began)
         lately = elapsed + (1 - progress) * (elapsed - self.progress_at) / (progress - self.progress)
-        return Seen(self.polls + 1, elapsed, progress, elapsed, min(lately, elapsed / progress))
+        return Seen(self.polls + 1, elapsed, progress, elapsed, min(lately, elapsed / progress), waited, began)
 
     def after_miss(self) -> Seen:
         """Return what is known after a poll that failed."""
-        return Seen(self.polls, self.at, self.progress, self.progress_at, self.end, missed=True)
+        return attrs.evolve(self, missed=True)
+
+    @property
+    def start(self) -> float | None:
+        """When the service began to work on the job, if that was seen: between two polls."""
+        return None if self.began is None else (self.queued + self.began) / 2
 
 
 @attrs.frozen
@@ -179,6 +189,7 @@ class PollPolicy:
         elapsed: float,
         seen: Seen = Seen(),
         learned: Learned | None = None,
+        running: Learned | None = None,
         hint: float | None = None,
         misses: int = 0,
         left: float = inf,
@@ -186,15 +197,16 @@ class PollPolicy:
     ) -> float:
         """Return the seconds until the next poll.
 
-        `elapsed` is the time since the submit, `seen` what was seen of the job, `learned` what is known of earlier ones, `hint`
-        what the service asked for, `misses` the polls that failed in a row, `left` the time until somebody gives up waiting, and
-        `chance` a number in [0, 1) for the jitter, and for an early look.
+        `elapsed` is the time since the submit, `seen` what was seen of the job, `learned` what is known of earlier ones and
+        `running` of the time for which the service worked on them, `hint` what the service asked for, `misses` the polls that
+        failed in a row, `left` the time until somebody gives up waiting, and `chance` a number in [0, 1) for the jitter, and for
+        an early look.
         """
         floor = max(self.interval, hint or 0.0)
         if misses:
             wait = min(self.interval * 2.0 ** min(misses, _RAPID_MISSES), max(_LONGEST_MISS, self.interval))
             return max(wait, floor) * (1 + self.jitter * chance)
-        wait = max(self._wait(elapsed, seen, learned, chance), floor)
+        wait = max(self._wait(elapsed, seen, learned, running, chance), floor)
         width = min(wait * self.jitter, self.interval)
         wait = max(floor, wait - width / 2) + width * chance
         last = left - _ANSWER
@@ -205,7 +217,7 @@ class PollPolicy:
         last, floor = left - _ANSWER, max(self.interval, seen.at + self.interval - elapsed)
         return last if elapsed < due and floor <= last < due - elapsed else None
 
-    def _wait(self, elapsed: float, seen: Seen, learned: Learned | None, chance: float) -> float:
+    def _wait(self, elapsed: float, seen: Seen, learned: Learned | None, running: Learned | None, chance: float) -> float:
         """Return the seconds until the next poll by what is known of the job, and at least the interval."""
         interval = self.interval
         if self.fixed:
@@ -220,5 +232,7 @@ class PollPolicy:
             return max(min(wait, _TRUST * not_worse, _LONGEST_WAIT), interval)
         if not_worse <= interval:
             return interval
+        if running is not None and seen.start is not None:
+            learned, elapsed = running, elapsed - seen.start
         wait = not_worse if learned is None else min(not_worse, outlook(learned, interval).after(elapsed))
         return max(min(wait, _LONGEST_WAIT), interval)

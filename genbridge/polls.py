@@ -107,13 +107,20 @@ class Polls:
         drive.publish(attrs.evolve(snapshot, cost=drive.job.cost))
         drive.hint = snapshot.poll_after
         drive.expected = snapshot.expected or drive.expected
-        if drive.due:
-            drive.seen = drive.seen.after(self._clock.monotonic() - drive.started, snapshot.progress)
-        else:
-            await self._experience.recall(drive.key)
+        await self._look(drive, snapshot)
         await self._record_progress(drive, changed=changed)
         if drive.lease is not None:
             self._schedule_poll(drive)
+
+    async def _look(self, drive: Drive, snapshot: Snapshot) -> None:
+        """Note what an answer says of when the job will be done, and read what is known of such jobs."""
+        if not drive.due:
+            await self._experience.recall(drive.key)
+            return
+        elapsed = self._clock.monotonic() - drive.started
+        drive.seen = drive.seen.after(elapsed, snapshot.progress, queued=snapshot.status is JobStatus.QUEUED)
+        if drive.seen.began is not None:
+            await self._experience.recall(drive.key.running)
 
     async def _record_progress(self, drive: Drive, *, changed: bool) -> None:
         now = self._clock.monotonic()
@@ -130,6 +137,7 @@ class Polls:
             elapsed=now - drive.started,
             seen=drive.seen,
             learned=self._learned(drive) or self._guessed(drive),
+            running=self._running(drive),
             hint=None if drive.hint is None else min(drive.hint, _LONGEST_QUIET),
             misses=drive.misses,
             left=drive.until - now,
@@ -154,6 +162,11 @@ class Polls:
     def _learned(self, drive: Drive) -> Learned | None:
         learned = self._experience.of(drive.key)
         return None if learned is None else learned.at_pace(drive.account.pace)
+
+    def _running(self, drive: Drive) -> Learned | None:
+        """Return for how long the service works on such jobs, where it was seen when it began with this one."""
+        learned = None if drive.seen.began is None else self._experience.of(drive.key.running)
+        return None if usual(learned) is None or learned is None else learned.at_pace(drive.account.pace)
 
     def _guessed(self, drive: Drive) -> Learned | None:
         """Return what the service or its plugin says, for as long as nothing was learned."""
@@ -191,11 +204,11 @@ class Polls:
 
     async def _record_end(self, drive: Drive, lease: Lease, job: Job) -> None:
         """Record the end of a job, with what it teaches of how long such jobs take."""
-        lesson = self._experience.lesson(drive) if job.status is JobStatus.SUCCEEDED else None
-        written = await self._writer.write(self._journal.update, lease, job, lesson)
-        if written is False:
+        lessons = self._experience.lessons(drive) if job.status is JobStatus.SUCCEEDED else ()
+        if await self._writer.write(self._journal.update, lease, job, lessons) is False:
             await self._reclaim(job)
-        elif lesson is not None:
+            return
+        for lesson in lessons:
             self._experience.take(lesson)
 
     async def _reclaim(self, job: Job) -> None:

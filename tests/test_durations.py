@@ -15,6 +15,7 @@ from genbridge.types import ImageRequest, Job, JobStatus, Media, Quote, Request,
 
 GAP = st.tuples(st.floats(min_value=0, max_value=1e6), st.floats(min_value=1e-3, max_value=1e6))
 NINETY = Learned(40.0, math.log(90.0), 40 * 0.1**2)
+FEW = Learned(1.0, 3.0)
 
 
 def after(learned: Learned | None, *gaps: tuple[float, float]) -> Learned:
@@ -136,7 +137,12 @@ def test_several_kinds_of_jobs_are_told_of_as_one() -> None:
 def test_a_model_is_told_of_whatever_is_asked_of_it() -> None:
     """But not another provider's, nor one of which too few jobs were seen."""
     keys = [Key("studio", "clip-1", "video", variant) for variant in ("720p 5", "480p 5")]
-    others = {Key("other", "clip-1", "video", "720p 5"): NINETY, Key("studio", "still-1", "image", "- - 1"): Learned(1.0, 3.0)}
+    keys_of_runs = {keys[0].running: Learned(40.0, 1.0)}
+    others = {
+        **keys_of_runs,
+        Key("other", "clip-1", "video", "720p 5"): NINETY,
+        Key("studio", "still-1", "image", "- - 1"): Learned(1.0, 3.0),
+    }
     found = by_model({**dict.fromkeys(keys, NINETY), **others}, {"studio"})
     assert {("clip-1", Media.VIDEO): usual(merged([NINETY, NINETY]))} == found
 

@@ -13,7 +13,7 @@ from studio import REQUEST, InlineJournal, Service, a_config, a_service, accepte
 
 from genbridge import Call, Client, JobFailedError, JobTimeoutError, JournalError, Reply
 from genbridge.config import PollConfig
-from genbridge.durations import Key
+from genbridge.durations import Key, forecast
 from genbridge.testing.clock import FakeClock
 
 KEY = Key("studio", "clip-1", "video", "- 5")
@@ -74,6 +74,24 @@ async def test_jobs_are_asked_for_when_those_before_them_were_done() -> None:
     assert 20 < len(first)
     assert 12 > len(last)
     assert 60 < last[0] < TOOK
+
+
+async def test_how_long_a_job_runs_is_learned_where_it_was_seen_to_begin() -> None:
+    """Without the time for which it was queued."""
+
+    @attrs.define
+    class Queue(Kitchen):
+        def look(self, call: Call) -> Reply:
+            return accepted() if self.clock.elapsed < self.begun + 40.0 else super().look(call)
+
+    service = Queue().service()
+    async with opened(service) as client:
+        await made(client, service, 3)
+        assert client._journal is not None
+        known = await client._journal.durations()
+    assert {KEY, KEY.running} == set(known)
+    assert pytest.approx(50.0, rel=0.1) == forecast(known[KEY.running]).median
+    assert pytest.approx(90.0, rel=0.1) == forecast(known[KEY]).median
 
 
 async def test_another_process_knows_what_one_has_learned(tmp_path: Path) -> None:

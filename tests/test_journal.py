@@ -832,7 +832,7 @@ async def test_what_a_job_teaches_is_kept_with_its_end(journal: SqliteJournal) -
     for number in (1, 2):
         lease = await journal.add(a_job(number), Budget())
         assert lease is not None
-        assert await journal.update(lease, ended(a_job(number)), Lesson(KEY, 60.0, 63.0))
+        assert await journal.update(lease, ended(a_job(number)), [Lesson(KEY, 60.0, 63.0)])
     expected = learn(learn(None, 60.0, 63.0), 60.0, 63.0)
     assert ({KEY: expected}, expected) == (await journal.durations(), await journal.learned(KEY))
     assert await journal.learned(attrs.evolve(KEY, variant="720p 5")) is None
@@ -842,7 +842,7 @@ async def test_a_driver_that_lost_its_job_teaches_nothing(journal: SqliteJournal
     """Its end is not recorded either."""
     lease = await journal.add(a_job(), Budget())
     assert lease is not None
-    assert not await journal.update(attrs.evolve(lease, epoch=7), ended(a_job()), Lesson(KEY, 60.0, 63.0))
+    assert not await journal.update(attrs.evolve(lease, epoch=7), ended(a_job()), [Lesson(KEY, 60.0, 63.0)])
     assert {} == await journal.durations()
 
 
@@ -852,8 +852,8 @@ async def test_a_damaged_row_does_not_keep_an_end_from_being_recorded(journal: S
     lease = await journal.add(a_job(), Budget())
     assert lease is not None
     values = (*attrs.astuple(KEY), *attrs.astuple(row))
-    await journal._store.do(lambda db: db.execute("insert into durations values (?, ?, ?, ?, ?, ?, ?, ?, ?)", values))
-    assert await journal.update(lease, ended(a_job()), Lesson(KEY, 60.0, 63.0))
+    await journal._store.do(lambda db: db.execute("insert into durations values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values))
+    assert await journal.update(lease, ended(a_job()), [Lesson(KEY, 60.0, 63.0)])
     job = await journal.get("job-1")
     assert job is not None
     assert JobStatus.SUCCEEDED is job.status

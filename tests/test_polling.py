@@ -187,6 +187,25 @@ def test_a_miss_is_forgotten_with_the_next_answer() -> None:
     assert (1, 60.0, 120.0) == (seen.after_miss().polls, seen.after_miss().at, seen.after_miss().end)
 
 
+def test_it_is_known_when_a_job_began_by_the_last_poll_that_said_queued() -> None:
+    """Half way from it to the next; of a job that was never seen queued it is not known."""
+    seen = Seen().after(3.0, None, queued=True).after(60.0, None, queued=True).after(64.0, None).after(70.0, None)
+    assert (62.0, None) == (seen.start, Seen().after(3.0, None).after(6.0, None).start)
+    assert (62.0, None) == (seen.after_miss().start, seen.after(80.0, None, queued=True).start)
+
+
+def test_a_job_that_was_seen_to_begin_is_asked_for_when_its_run_is_about_to_end() -> None:
+    """However long its queue was; what is known of whole jobs would be to ask now and then."""
+    seen = Seen(80, 264.0, queued=260.0, began=264.0)
+    whole, run = Learned(40.0, math.log(200.0), 40 * 0.5**2), Learned(40.0, math.log(20.0), 40 * 0.1**2)
+    policy = PollPolicy(interval=2.0, jitter=0.0)
+    few = Seen(20, 264.0, queued=260.0, began=264.0)
+    waits = [policy.delay(elapsed=264.0, seen=each, learned=whole, running=run, chance=0.0) for each in (seen, few)]
+    assert [pytest.approx(1.05 * 264.0 / 81), pytest.approx(1.05 * 264.0 / 21)] == waits
+    near = [policy.delay(elapsed=281.0, seen=few, learned=whole, running=known, chance=0.0) for known in (run, None)]
+    assert 2.0 < near[0] < 3.0 < near[1]
+
+
 # Somebody who waits.
 
 

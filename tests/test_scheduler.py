@@ -488,9 +488,9 @@ class BrokenJournal(InlineJournal):
         self._may("submitted")
         return await super().submitted(attempt, job)
 
-    async def update(self, lease: Lease, job: Job, lesson: Lesson | None = None) -> bool:
+    async def update(self, lease: Lease, job: Job, lessons: Sequence[Lesson] = ()) -> bool:
         self._may("update")
-        return await super().update(lease, job, lesson)
+        return await super().update(lease, job, lessons)
 
     async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Any:
         self._may("begin_submit")
@@ -570,9 +570,9 @@ async def test_progress_is_recorded_at_most_every_half_minute(tmp_path: Path) ->
     written: list[float | None] = []
 
     class Watched(InlineJournal):
-        async def update(self, lease: Lease, job: Job, lesson: Lesson | None = None) -> bool:
+        async def update(self, lease: Lease, job: Job, lessons: Sequence[Lesson] = ()) -> bool:
             written.append(job.progress)
-            return await super().update(lease, job, lesson)
+            return await super().update(lease, job, lessons)
 
     service = a_service(polls=[running(progress=number / 50) for number in range(50)] + [done()])
     async with opened(service, journal=Watched(None), config=a_config(poll=PollConfig(interval=2.0))) as client:

@@ -102,7 +102,7 @@ class Journal(Protocol):
     async def release(self, lease: Lease) -> None:
         """Let an unfinished job go, so that any process may take it."""
 
-    async def update(self, lease: Lease, job: Job, lesson: Lesson | None = None) -> bool:
+    async def update(self, lease: Lease, job: Job, lessons: Sequence[Lesson] = ()) -> bool:
         """Record how far a running job is, or how it ended and what that teaches; `False` when the lease is lost."""
 
     async def refresh(self, job: Job) -> None:

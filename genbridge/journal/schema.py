@@ -48,9 +48,9 @@ alter table drivers add column tick real;
 
 _DURATIONS = """
 create table durations (
-  provider text not null, model text not null, media text not null, variant text not null,
+  provider text not null, model text not null, media text not null, variant text not null, phase text not null,
   count real not null, mean real not null, squares real not null, odd real not null, odd_mean real not null,
-  primary key (provider, model, media, variant)
+  primary key (provider, model, media, variant, phase)
 ) strict, without rowid;
 """
 

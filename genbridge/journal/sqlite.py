@@ -43,10 +43,10 @@ _ANSWER_LASTS = 120.0
 _DAY = 86400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
 
-_KEY = "provider = ? and model = ? and media = ? and variant = ?"
+_KEY = "provider = ? and model = ? and media = ? and variant = ? and phase = ?"
 _LEARNED = f"select count, mean, squares, odd, odd_mean from durations where {_KEY}"  # noqa: S608 (our own words)
-_DURATIONS = "select provider, model, media, variant, count, mean, squares, odd, odd_mean from durations"
-_LEARN = "insert or replace into durations values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_DURATIONS = "select provider, model, media, variant, phase, count, mean, squares, odd, odd_mean from durations"
+_LEARN = "insert or replace into durations values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _NAMED = "select id from jobs where id >= ? and id < ? order by created, id"
 _USED = "select total(coalesce(charged, reserved)), count(*) from jobs where backend = ? and held and created >= ? and id != ?"
@@ -278,11 +278,11 @@ class SqliteJournal:
 
     # Afterwards.
 
-    async def update(self, lease: Lease, job: Job, lesson: Lesson | None = None) -> bool:
+    async def update(self, lease: Lease, job: Job, lessons: Sequence[Lesson] = ()) -> bool:
         """Record how far a running job is, or how it ended and what that teaches; `False` when the lease is lost."""
-        return await self._write(job, "id = :id and epoch = :epoch and finished is null", {"epoch": lease.epoch}, lesson)
+        return await self._write(job, "id = :id and epoch = :epoch and finished is null", {"epoch": lease.epoch}, lessons)
 
-    async def _write(self, job: Job, where: str, extra: dict[str, Any], lesson: Lesson | None = None) -> bool:
+    async def _write(self, job: Job, where: str, extra: dict[str, Any], lessons: Sequence[Lesson] = ()) -> bool:
         row = dump(job)
         held = not (job.finished_at and job.cost and job.cost.amount == 0)
         names = ("status", "provider_id", "submitted", "finished", "progress", "charged", "cost", "failure", "result")
@@ -293,7 +293,7 @@ class SqliteJournal:
         def work(db: sqlite3.Connection) -> bool:
             self._answered(db, job.id)
             written = db.execute(statement, values).rowcount == 1
-            if written and lesson is not None:
+            for lesson in lessons if written else ():
                 _learn(db, lesson)
             return written
 
@@ -380,7 +380,7 @@ class SqliteJournal:
 
 
 def _durations(db: sqlite3.Connection) -> dict[Key, Learned]:
-    rows = {Key(*row[:4]): Learned(*row[4:]) for row in db.execute(_DURATIONS)}
+    rows = {Key(*row[:5]): Learned(*row[5:]) for row in db.execute(_DURATIONS)}
     return {key: learned for key, learned in rows.items() if learned.sound}
 
 
