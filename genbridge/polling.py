@@ -117,7 +117,8 @@ class Outlook:
 
     def after(self, elapsed: float) -> float:
         """Return the seconds from one poll to the next; infinity where nothing is known of jobs that take that long."""
-        place = (log(elapsed / self.median) / self.spread + _REACH) / _STEP if elapsed > 0 else 0.0
+        share = elapsed / self.median
+        place = (log(share) / self.spread + _REACH) / _STEP if share > 0 else 0.0
         point = int(max(place, 0.0))
         if point + 1 >= len(self.curve):
             return inf
