@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genbridge.catalogue import Model
     from genbridge.config import Config
     from genbridge.downloads import Progress
-    from genbridge.types import Job, JobStatus, Quote, Request, Result, Snapshot, Spent
+    from genbridge.types import Job, JobStatus, Media, Quote, Request, Result, Snapshot, Spent
 
 T = TypeVar("T")
 
@@ -126,6 +126,10 @@ class BlockingClient:
     def quote(self, request: Request, *, backend: str | None = None) -> Quote:
         """Check a request and return what it will cost; sends nothing."""
         return self._loop.run(self._client.quote(request, backend=backend))
+
+    def usual(self, backend: str | None = None) -> dict[tuple[str, Media], Usual]:
+        """Return how long the models of a backend (or the default) usually take; see `Client.usual`."""
+        return self._loop.run(self._client.usual(backend))
 
     def submit(
         self,

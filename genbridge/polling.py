@@ -24,14 +24,12 @@ _LONGEST_WAIT = 90.0
 
 _DENSITY = 1.45
 """Polls an interval where they are densest, once many jobs are known; as the interval is the least, the peak is flat then."""
-_FIRST = 1.2
-"""How many polls later than with certainty the first one is made."""
 _LATE = 1.0
-"""The spreads above the median by which the first poll is made at the latest."""
+"""The spreads above the median by which the first poll is made at the latest, once many jobs are known."""
 _NOT_WORSE = 1.05
 """How much longer a wait may be than the mean one so far. With 1, polls x latency is that of a fixed interval, however long the job
 takes."""
-_SAFE = 0.78
+_SAFE = 0.776
 """Up to which share of the median nothing is lost by waiting, though the job should take half as long now."""
 _CHECK = 0.58
 """At which share of the median some jobs are looked at before, so that it is noticed that they take half as long now ..."""
@@ -102,12 +100,14 @@ class Outlook:
     """How many polls, of one a median where they are densest, are made up to so many spreads from the median."""
     step: float
     """The length of the curve from one poll to the next."""
+    latest: float
+    """When the first poll is made at the latest."""
     early: bool
     """Whether jobs have come early lately."""
 
     def first(self, chance: float) -> float:
         """Return the seconds after which to ask for the first time. With some chance that is early, to notice a change."""
-        wait = min(self._time(self.step * _FIRST), self.median * exp(self.spread * _LATE))
+        wait = min(self._time(self.step), self.latest)
         share = wait / self.median
         if self.early and share > _DOUBTFUL_CHECK:
             return self.median * _DOUBTFUL_CHECK
@@ -141,7 +141,8 @@ def outlook(learned: Learned, interval: float) -> Outlook:
     size = round(log(likely.spread) / _COARSE)
     freedom = float(round(likely.freedom)) if likely.freedom < 10 else 10.0 * round(likely.freedom / 10)
     step = interval / likely.median / _DENSITY * (1 + 1 / learned.count)
-    return Outlook(likely.median, exp(size * _COARSE), _curve(size, freedom), step, learned.odd < 0)
+    latest = likely.median * exp(likely.spread * _LATE / (1 + 1 / learned.count))
+    return Outlook(likely.median, exp(size * _COARSE), _curve(size, freedom), step, latest, learned.odd < 0)
 
 
 @lru_cache(maxsize=256)
