@@ -24,12 +24,12 @@ _LONGEST_WAIT = 90.0
 
 _DENSITY = 1.45
 """Polls an interval where they are densest, once many jobs are known; as the interval is the least, the peak is flat then."""
-_LATE = 0.9
+_LATE = 1.0
 """The spreads above the median by which the first poll is made at the latest, once many jobs are known."""
-_NOT_WORSE = 1.07
+_NOT_WORSE = 1.05
 """How much longer a wait may be than the mean one so far. With 1, polls x latency is that of a fixed interval, however long the job
 takes."""
-_SAFE = 0.772
+_SAFE = 0.776
 """Up to which share of the median nothing is lost by waiting, though the job should take half as long now."""
 _CHECK = 0.58
 """At which share of the median some jobs are looked at before, so that it is noticed that they take half as long now ..."""
