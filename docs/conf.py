@@ -34,7 +34,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"Config|Progress"),
     # What is inside, and appears in a public signature only as what it is.
     (r"py:.*", r"(genbridge\.\w+\.)?(Clock|Domain|Journal|Secret|Terms|Transport|T)"),
-    (r"py:.*", r"genbridge\.(config|keys|journal|timing|transport|wire)\..*"),
+    (r"py:.*", r"genbridge\.(config|durations|keys|journal|polling|timing|transport|wire)\..*"),
 ]
 
 autodoc_member_order = "bysource"

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from genbridge.config import Secret as Secret
     from genbridge.downloads import DownloadPolicy as DownloadPolicy
     from genbridge.downloads import Progress as Progress
+    from genbridge.durations import Usual as Usual
     from genbridge.errors import AuthenticationError as AuthenticationError
     from genbridge.errors import BackendError as BackendError
     from genbridge.errors import BudgetError as BudgetError
@@ -97,6 +98,7 @@ _HOMES = {
     "batches": "Batch Entry Outcome",
     "blocking": "BlockingBatch BlockingClient BlockingHandle generate save",
     "budgets": "Budget Usage Used",
+    "durations": "Usual",
     "catalogue": "Anything Capabilities Choice Group Limits Model Option Price Provider Range ReferenceRule Setting Text",
     "client": "Client Handle",
     "config": "BackendConfig Config Route Secret",

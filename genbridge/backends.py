@@ -72,7 +72,7 @@ class Account:
         self.poll_policy = _policy(provider.poll, config)
         self._transport = transport
         self._clock = clock
-        self._pace = pace
+        self.pace = pace
         self._origin: Origin | None = None
         self._live: tuple[Model, ...] = ()
         self._live_until = 0.0
@@ -102,7 +102,7 @@ class Account:
     def usual(self, provider_model: str) -> float | None:
         """Return how many seconds a model usually takes."""
         model = self._model(provider_model)
-        return None if model is None or model.expected is None else model.expected / self._pace
+        return None if model is None or model.expected is None else model.expected / self.pace
 
     def _model(self, provider_model: str) -> Model | None:
         """Return a model as the service said it last, or else as it is in the plugin's own table."""

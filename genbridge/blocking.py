@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from genbridge.client import Client, Handle
+from genbridge.durations import Usual
 from genbridge.errors import JournalError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from genbridge.catalogue import Model
     from genbridge.config import Config
     from genbridge.downloads import Progress
-    from genbridge.types import Job, JobStatus, Quote, Request, Result, Snapshot, Spent
+    from genbridge.types import Job, JobStatus, Media, Quote, Request, Result, Snapshot, Spent
 
 T = TypeVar("T")
 
@@ -125,6 +126,10 @@ class BlockingClient:
     def quote(self, request: Request, *, backend: str | None = None) -> Quote:
         """Check a request and return what it will cost; sends nothing."""
         return self._loop.run(self._client.quote(request, backend=backend))
+
+    def usual(self, backend: str | None = None) -> dict[tuple[str, Media], Usual]:
+        """Return how long the models of a backend (or the default) usually take; see `Client.usual`."""
+        return self._loop.run(self._client.usual(backend))
 
     def submit(
         self,
@@ -262,6 +267,11 @@ class BlockingHandle:
     def expected(self) -> float | None:
         """How many seconds such a job usually takes, where anybody says."""
         return self._handle.expected
+
+    @property
+    def usual(self) -> Usual | None:
+        """Between what times such jobs usually take, once that was learned."""
+        return self._handle.usual
 
     def events(self) -> Iterator[Snapshot]:
         """Yield what is known now, then every observation until the job ends."""

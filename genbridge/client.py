@@ -23,6 +23,7 @@ from genbridge.budgets import Budget, Usage, check, check_all, exceeds
 from genbridge.catalogue import Range
 from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
+from genbridge.durations import Usual, by_model
 from genbridge.errors import (
     BackendError,
     BudgetError,
@@ -41,7 +42,7 @@ from genbridge.plugins import Registry, installed
 from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
 from genbridge.tries import numbered
-from genbridge.types import ImageRequest, Job, JobStatus, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
+from genbridge.types import ImageRequest, Job, JobStatus, Media, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
 from genbridge.words import number
 
 if TYPE_CHECKING:
@@ -170,6 +171,15 @@ class Client:
         """Return what a backend (or the default) offers; `live` asks the service where it can be asked."""
         accounts, _ = self._candidates(backend)
         return [model for account in accounts for model in await account.models(live=live)]
+
+    async def usual(self, backend: str | None = None) -> dict[tuple[str, Media], Usual]:
+        """Return how long the models of a backend (or the default) usually take, whatever is asked of them.
+
+        They are named by the service's own id and the medium; those of which too few jobs were seen are left out.
+        """
+        accounts, _ = self._candidates(backend)
+        providers = {account.provider.name for account in accounts}
+        return by_model(await self._record.durations(), providers)
 
     async def quote(self, request: Request, *, backend: str | None = None) -> Quote:
         """Check a request and return what it will cost; sends nothing. Raises `RequestError` with every problem."""
@@ -685,6 +695,11 @@ class Handle:
     def expected(self) -> float | None:
         """How many seconds such a job usually takes, where anybody says."""
         return self._scheduler.expected(self._drive) if self._drive else None
+
+    @property
+    def usual(self) -> Usual | None:
+        """Between what times such jobs usually take, once that was learned."""
+        return self._scheduler.usual(self._drive) if self._drive else None
 
     async def events(self) -> AsyncIterator[Snapshot]:
         """Yield what is known now, then every observation until the job ends."""

@@ -48,7 +48,7 @@ _PATIENCE = 120.0
 
 @attrs.frozen(kw_only=True)
 class PollConfig:
-    """How a backend's jobs are polled; seconds. `None` is the provider's own; `learn` thins polls out by what jobs usually take."""
+    """How a backend's jobs are polled; seconds. `None` is the provider's own; with `learn` it is by what such jobs took."""
 
     interval: float | None = None
     learn: bool = True

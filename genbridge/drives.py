@@ -6,11 +6,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 import attrs
 
+from genbridge.durations import Key, key_of
 from genbridge.errors import GenbridgeError, JobCancelledError, JobError, JobExpiredError, JobFailedError, SubmitUnknownError
+from genbridge.polling import Seen
 from genbridge.timing import Signal
 from genbridge.types import AssetRole, Certainty, Cost, Job, JobStatus, Result, Snapshot
 
@@ -47,6 +50,15 @@ class Drive:
     recorded: float = 0.0
     turn: int = -1
     """Its valid place in the heap; older places are skipped."""
+    key: Key = attrs.field()
+    """What the job's duration is kept by."""
+    witnessed: bool = False
+    """Whether this process has followed it from its submit on."""
+    seen: Seen = attrs.field(factory=Seen)
+    due: float = 0.0
+    """When the next poll is due, in seconds since `started`."""
+    until: float = inf
+    """When somebody gives up waiting."""
     misses: int = 0
     missing_since: float | None = None
     expected: float | None = None
@@ -68,6 +80,10 @@ class Drive:
     """Whether no other such POST to its backend may be under way beside its own."""
     stop: Signal = attrs.field(factory=Signal)
     """Set when a job that is still waiting to be sent is cancelled."""
+
+    @key.default
+    def _key(self) -> Key:
+        return key_of(self.job)
 
     @snapshot.default
     def _first(self) -> Snapshot:

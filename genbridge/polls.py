@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 
 import attrs
 
 from genbridge.agenda import Agenda
-from genbridge.drives import Drive, reopened, result_of, settled, snapshot_of, sober
+from genbridge.drives import LIVE, Drive, reopened, result_of, settled, snapshot_of, sober
+from genbridge.durations import Learned, Usual, forecast, usual
 from genbridge.errors import GenbridgeError, JournalError, NotFoundError, RateLimitError, ServiceError
-from genbridge.journal import Journal, Paused
+from genbridge.experience import Experience
+from genbridge.journal import Journal, Lease, Paused
 from genbridge.timing import Clock
 from genbridge.types import Failure, Job, JobStatus, Snapshot
 from genbridge.writer import Writer
@@ -35,6 +38,7 @@ class Polls:
         self._agenda = agenda
         self._clock = clock
         self._end = end
+        self._experience = Experience(journal, clock)
         self._quiet: dict[str, float] = {}
 
     async def ask(self, drive: Drive) -> None:
@@ -55,6 +59,7 @@ class Polls:
     async def _missed(self, drive: Drive, error: GenbridgeError) -> None:
         """Take a failed poll as a missed one, unless the service keeps saying that it has no such job."""
         drive.misses += 1
+        drive.seen = drive.seen.after_miss()
         drive.hint = error.retry_after if isinstance(error, ServiceError) else None
         if isinstance(error, RateLimitError) and error.retry_after:
             seconds = min(error.retry_after, _LONGEST_QUIET)
@@ -119,10 +124,21 @@ class Polls:
         drive.publish(snapshot if snapshot.cost == cost else attrs.evolve(snapshot, cost=cost))
         drive.hint = snapshot.poll_after
         drive.expected = snapshot.expected or drive.expected
+        await self._look(drive, snapshot)
         if changed or drive.job.progress is not None:
             await self._record_progress(drive, changed=changed)
         if drive.lease is not None:
             self._schedule_poll(drive)
+
+    async def _look(self, drive: Drive, snapshot: Snapshot) -> None:
+        """Note what an answer says of when the job will be done, and read what is known of such jobs."""
+        if not drive.due:
+            await self._experience.recall(drive.key)
+            return
+        elapsed = self._clock.monotonic() - drive.started
+        drive.seen = drive.seen.after(elapsed, snapshot.progress, queued=snapshot.status is JobStatus.QUEUED)
+        if drive.seen.began is not None:
+            await self._experience.recall(drive.key.running)
 
     async def _record_progress(self, drive: Drive, *, changed: bool) -> None:
         now = self._clock.monotonic()
@@ -134,18 +150,58 @@ class Polls:
             self.lose(drive)
 
     def _schedule_poll(self, drive: Drive) -> None:
+        now = self._clock.monotonic()
         delay = drive.account.poll_policy.delay(
-            elapsed=self._clock.monotonic() - drive.started,
-            expected=self.expected(drive),
+            elapsed=now - drive.started,
+            seen=drive.seen,
+            learned=self._learned(drive) or self._guessed(drive),
+            running=self._running(drive),
             hint=None if drive.hint is None else min(drive.hint, _LONGEST_QUIET),
             misses=drive.misses,
+            left=drive.until - now,
             chance=self._clock.chance(),
         )
+        drive.due = now - drive.started + delay
         self._agenda.put(drive, delay)
 
+    def hurry(self, drive: Drive, seconds: float) -> None:
+        """Ask once more before somebody gives up waiting, in so many seconds."""
+        now = self._clock.monotonic()
+        drive.until = min(drive.until if drive.until > now else inf, now + seconds)
+        if drive.lease is None or drive.job.status not in LIVE or drive.misses or drive.hint:
+            return
+        sooner = drive.account.poll_policy.sooner(elapsed=now - drive.started, seen=drive.seen, due=drive.due, left=seconds)
+        if sooner is not None:
+            drive.due = now - drive.started + sooner
+            self._agenda.put(drive, sooner)
+
+    # How long it takes.
+
+    def _learned(self, drive: Drive) -> Learned | None:
+        learned = self._experience.of(drive.key)
+        return None if learned is None else learned.at_pace(drive.account.pace)
+
+    def _running(self, drive: Drive) -> Learned | None:
+        """Return for how long the service works on such jobs, where it was seen when it began with this one."""
+        learned = None if drive.seen.began is None else self._experience.of(drive.key.running)
+        return None if usual(learned) is None or learned is None else learned.at_pace(drive.account.pace)
+
+    def _guessed(self, drive: Drive) -> Learned | None:
+        """Return what the service or its plugin says, for as long as nothing was learned."""
+        said = self._said(drive)
+        return Learned.guess(said) if said is not None and 0 < said < inf else None
+
+    def _said(self, drive: Drive) -> float | None:
+        return drive.expected / drive.account.pace if drive.expected else drive.account.usual(drive.job.provider_model)
+
     def expected(self, drive: Drive) -> float | None:
-        """Return how long the job usually takes, in seconds, as far as anybody says."""
-        return drive.expected or drive.account.usual(drive.job.provider_model)
+        """Return how long the job usually takes, in seconds, by what was learned or as far as anybody says."""
+        learned = self._learned(drive)
+        return self._said(drive) if usual(learned) is None or learned is None else forecast(learned).median
+
+    def usual(self, drive: Drive) -> Usual | None:
+        """Return between what times such jobs usually take, once it was learned."""
+        return usual(self._learned(drive))
 
     # The end.
 
@@ -160,9 +216,18 @@ class Polls:
             job = attrs.evolve(job, result=result_of(job, snapshot, cost), failure=None)
         drive.job = job
         drive.snapshot = attrs.evolve(snapshot, cost=cost)
-        if drive.lease is not None and await self._writer.write(self._journal.update, drive.lease, job) is False:
-            await self._reclaim(job)
+        if drive.lease is not None:
+            await self._record_end(drive, drive.lease, job)
         self._end(drive)
+
+    async def _record_end(self, drive: Drive, lease: Lease, job: Job) -> None:
+        """Record the end of a job, with what it teaches of how long such jobs take."""
+        lessons = self._experience.lessons(drive) if job.status is JobStatus.SUCCEEDED else ()
+        if await self._writer.write(self._journal.update, lease, job, lessons) is False:
+            await self._reclaim(job)
+            return
+        for lesson in lessons:
+            self._experience.take(lesson)
 
     async def _reclaim(self, job: Job) -> None:
         """Record an end that the lost lease could not, unless somebody drives the job now."""

@@ -18,6 +18,7 @@ from genbridge.agenda import Agenda
 from genbridge.backends import Account
 from genbridge.budgets import Budget
 from genbridge.drives import LIVE, Drive, Listener, in_doubt, nothing, outcome, snapshot_of
+from genbridge.durations import Usual
 from genbridge.errors import (
     BackendError,
     CancelUnsupportedError,
@@ -204,10 +205,15 @@ class Scheduler:
         """Return how long the job usually takes, in seconds, as far as anybody says."""
         return self._polls.expected(drive)
 
+    def usual(self, drive: Drive) -> Usual | None:
+        """Return between what times such jobs usually take, once it was learned."""
+        return self._polls.usual(drive)
+
     async def wait(self, drive: Drive, seconds: float | None) -> None:
         """Wait until a job has ended, for some seconds or as long as such a job may take; raises `JobTimeoutError`."""
         if seconds is None:
             seconds = drive.account.poll_policy.deadline(drive.job.media)
+        self._polls.hurry(drive, seconds)
         if await wait_for(self._clock, drive.ended, seconds):
             return
         note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""
@@ -229,6 +235,7 @@ class Scheduler:
             await self._polls.ask_again(drive)
         drive.started = self._clock.monotonic() - self._age(drive.job)
         drive.posted = self._clock.monotonic()
+        drive.witnessed = False
         if drive.job.status.terminal:
             self._end(drive)
         elif drive.lease is None:

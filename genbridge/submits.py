@@ -162,6 +162,7 @@ class Submits:
         job = attrs.evolve(
             drive.job, status=status, provider_id=snapshot.provider_id, submitted_at=now, cost=snapshot.cost, failure=None
         )
+        drive.witnessed = drive.job.status is JobStatus.SUBMITTING
         drive.job = job
         drive.started = drive.recorded = self._clock.monotonic()
         if await self._writer.write(self._journal.submitted, attempt, job) is False:

@@ -35,6 +35,7 @@ from genbridge import (
     VideoRequest,
 )
 from genbridge.budgets import Budget, Usage, Used
+from genbridge.durations import Key, Learned, Lesson, learn
 from genbridge.journal import Attempt, Lease, Paused, open_journal
 from genbridge.journal.sqlite import SqliteJournal
 from genbridge.journal.store import Store
@@ -1034,3 +1035,41 @@ async def test_nothing_that_is_asked_reads_the_jobs_that_have_ended(tmp_path: Pa
     assert len(listings) == 1
     assert listings == scans
     await journal.aclose()
+
+
+# How long jobs take.
+
+KEY = Key("meigen", "seedance-2-0", "video", "- 5")
+
+
+async def test_what_a_job_teaches_is_kept_with_its_end(journal: SqliteJournal) -> None:
+    """By what it is of, and going on from what was known."""
+    for number in (1, 2):
+        lease = await journal.add(a_job(number), Budget())
+        assert lease is not None
+        assert await journal.update(lease, ended(a_job(number)), [Lesson(KEY, 60.0, 63.0)])
+    expected = learn(learn(None, 60.0, 63.0), 60.0, 63.0)
+    assert ({KEY: expected}, expected) == (await journal.durations(), await journal.learned(KEY))
+    assert await journal.learned(attrs.evolve(KEY, variant="720p 5")) is None
+
+
+async def test_a_driver_that_lost_its_job_teaches_nothing(journal: SqliteJournal) -> None:
+    """Its end is not recorded either."""
+    lease = await journal.add(a_job(), Budget())
+    assert lease is not None
+    assert not await journal.update(attrs.evolve(lease, epoch=7), ended(a_job()), [Lesson(KEY, 60.0, 63.0)])
+    assert {} == await journal.durations()
+
+
+@pytest.mark.parametrize("row", [Learned(0.0, 4.5), Learned(-3.0, 4.5), Learned(2.0, 1e300), Learned(5.0, 4.5, -100.0)])
+async def test_a_damaged_row_does_not_keep_an_end_from_being_recorded(journal: SqliteJournal, row: Learned) -> None:
+    """The job is paid for."""
+    lease = await journal.add(a_job(), Budget())
+    assert lease is not None
+    values = (*attrs.astuple(KEY), *attrs.astuple(row))
+    await journal._store.do(lambda db: db.execute("insert into durations values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values))
+    assert await journal.update(lease, ended(a_job()), [Lesson(KEY, 60.0, 63.0)])
+    job = await journal.get("job-1")
+    assert job is not None
+    assert JobStatus.SUCCEEDED is job.status
+    assert {KEY: learn(None, 60.0, 63.0)} == await journal.durations()

@@ -22,10 +22,11 @@ LAYERS = [
     "scheduler",
     "submits",
     "polls",
+    "experience",
     "agenda writer drives downloads journal",
     "backends sandbox",
     "plugins lines transport limits budgets config references validation prices",
-    "hookspecs catalogue polling wire types errors addresses keys origins placeholders tables timing tries formats words",
+    "hookspecs catalogue polling durations wire types errors addresses keys origins placeholders tables timing tries formats words",
 ]
 """From the top down; a module may import from its own layer and those below."""
 

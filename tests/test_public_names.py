@@ -90,6 +90,7 @@ PUBLIC = [
     "UnknownProviderError",
     "Usage",
     "Used",
+    "Usual",
     "Verdict",
     "VideoRequest",
     "draw_png",

@@ -466,7 +466,7 @@ class Broken(InlineJournal):
     async def submitted(self, attempt: Any, job: Job) -> bool:
         raise JournalError(f"the journal cannot be written: {attempt!r} {job!r}")
 
-    async def update(self, lease: Any, job: Job) -> bool:
+    async def update(self, lease: Any, job: Job, lessons: Any = ()) -> bool:
         raise JournalError(f"the journal cannot be written: {lease!r} {job!r}")
 
 

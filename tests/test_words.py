@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genbridge.words import did_you_mean, listed, number
+from genbridge.words import did_you_mean, listed, number, span
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,18 @@ def test_a_word_close_to_a_known_one_is_answered_with_it() -> None:
 def test_values_are_listed_in_words() -> None:
     """Whatever they are."""
     assert "a, 5" == listed(["a", 5])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (81.0, 107.0, "80-110 s"),
+        (6.2, 9.1, "6-10 s"),
+        (0.4, 1.5, "up to 2 s"),
+        (100.0, 181.0, "1-4 min"),
+        (1000.0, 2000.0, "15-35 min"),
+    ],
+)
+def test_a_span_of_seconds_is_as_exact_as_it_is_of_use(low: float, high: float, expected: str) -> None:
+    """Rounded outwards, in minutes where it is long."""
+    assert expected == span(low, high)

@@ -57,13 +57,13 @@ async def follow(
 ) -> Outcome:
     """Wait for a job and save its files in `directory`, if there is one; errors are in the outcome, not raised."""
     session.under_way[handle.id] = job_label(handle.job)
-    line.attach(handle.job, handle.expected)
+    line.attach(handle.job, handle.expected, handle.usual)
     watcher = asyncio.create_task(_watch(handle, line))
     paths: Sequence[Path] = ()
     error = None
     try:
         result = await handle.result(timeout)
-        line.attach(handle.job, handle.expected)
+        line.attach(handle.job, handle.expected, handle.usual)
         if directory is not None:
             paths = await client.download(result, directory, progress=line.download)
     except GenbridgeError as caught:
@@ -71,7 +71,7 @@ async def follow(
     finally:
         await _stop(watcher)
     del session.under_way[handle.id]
-    line.attach(handle.job, handle.expected)
+    line.attach(handle.job, handle.expected, handle.usual)
     line.close(utc_now())
     return Outcome(job=handle.job, request=handle.job.request, backend=handle.job.backend, paths=paths, error=error)
 

@@ -235,7 +235,7 @@ async def _carry_out_one(session: Session, client: Client, order: Order, line: L
         return order.outcome(error, job=getattr(error, "job", None))
     if terms.wait:
         return await follow(session, client, handle, line, directory=terms.directory, timeout=terms.timeout)
-    line.attach(handle.job, handle.expected)
+    line.attach(handle.job, handle.expected, handle.usual)
     line.close(utc_now())
     return Outcome(job=handle.job, request=order.request, backend=handle.job.backend, quote=order.quote)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 import attrs
@@ -15,9 +15,10 @@ from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import error_form, print_json
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
+from genbridge.durations import Usual
 from genbridge.errors import GenbridgeError
-from genbridge.types import Certainty
-from genbridge.words import listed, number
+from genbridge.types import Certainty, Media
+from genbridge.words import listed, number, span
 
 if TYPE_CHECKING:
     from genbridge.client import Client
@@ -34,6 +35,8 @@ class Offer:
 
     backend: str
     models: Sequence[Model] = ()
+    usual: Mapping[tuple[str, Media], Usual] = attrs.field(factory=dict)
+    """How long its models take, by their id at the service and their medium, as far as that was learned."""
     error: GenbridgeError | None = None
 
 
@@ -58,22 +61,31 @@ def models(context: click.Context, session: Session, *, backend: str | None, no_
 
 async def _ask(client: Client, backend: str, *, live: bool) -> Offer:
     try:
-        return Offer(backend=backend, models=await client.models(backend, live=live))
+        models = await client.models(backend, live=live)
     except GenbridgeError as error:
         return Offer(backend=backend, error=error)
+    return Offer(backend=backend, models=models, usual=await client.usual(backend))
 
 
 def _show(session: Session, offers: Sequence[Offer]) -> None:
     errors = [offer.error for offer in offers if offer.error is not None]
-    found = [(model, offer.backend) for offer in offers for model in offer.models]
+    found = [
+        (model, offer.backend, offer.usual.get((model.provider_id, model.media))) for offer in offers for model in offer.models
+    ]
     if session.json:
-        forms = [model_form(model, backend) for model, backend in found]
+        forms = [model_form(model, backend, takes) for model, backend, takes in found]
         print_json({"models": forms, "errors": [error_form(error) for error in errors]})
     elif found:
         most = _MOST if is_dynamic(sys.stdout) else None
-        rows = [_row(model, backend, most) for model, backend in found]
-        print_table(_HEADER, rows, wrap=("RATIOS", "RESOLUTIONS", "SECONDS", "PRICE"), spare=_SPARE)
-        for reason in dict.fromkeys(model.unavailable for model, _ in found if model.unavailable):
+        learned = any(takes for *_, takes in found)
+        rows = [_row(model, backend, most, _takes(takes) if learned else None) for model, backend, takes in found]
+        print_table(
+            (*_HEADER[:-1], *(["USUALLY"] if learned else []), _HEADER[-1]),
+            rows,
+            wrap=("RATIOS", "RESOLUTIONS", "SECONDS", "PRICE"),
+            spare=_SPARE,
+        )
+        for reason in dict.fromkeys(model.unavailable for model, *_ in found if model.unavailable):
             remark(f"unavailable: {reason}")
     elif not errors:
         remark(f"no backend is configured; --sandbox needs none; what could be set: {session.command('backends')}")
@@ -81,11 +93,15 @@ def _show(session: Session, offers: Sequence[Offer]) -> None:
         complain(error)
 
 
-def _row(model: Model, backend: str, most: int | None) -> tuple[str, ...]:
+def _takes(takes: Usual | None) -> str:
+    return span(takes.low, takes.high) if takes else "-"
+
+
+def _row(model: Model, backend: str, most: int | None, takes: str | None) -> tuple[str, ...]:
     can = model.capabilities
     ratios, sizes, lengths = (words(domain, most) for domain in (can.aspect_ratio, can.resolution or can.size, can.duration))
     price = "unavailable" if model.unavailable else price_words(model.prices)
-    return (model.id, model.media, backend, ratios, sizes, lengths, price)
+    return (model.id, model.media, backend, ratios, sizes, lengths, *([takes] if takes else []), price)
 
 
 def words(domain: Domain | None, most: int | None = None) -> str:
@@ -133,8 +149,8 @@ def _span(prices: Sequence[Price], per: str) -> str:
     return f"{about}{amounts} per {per}"
 
 
-def model_form(model: Model, backend: str) -> dict[str, Any]:
-    """Return a model as JSON has it."""
+def model_form(model: Model, backend: str, takes: Usual | None = None) -> dict[str, Any]:
+    """Return a model as JSON has it, with how long it usually takes as far as that was learned."""
     can = model.capabilities
     domains = {field: getattr(can, field) for field in FIELDS}
     return {
@@ -146,6 +162,7 @@ def model_form(model: Model, backend: str) -> dict[str, Any]:
         "aliases": list(model.aliases),
         "unavailable": model.unavailable,
         "expected": model.expected,
+        "usual": None if takes is None else {"low": takes.low, "high": takes.high, "late": takes.late},
         "live": model.live,
         "capabilities": {field: words(domain) for field, domain in domains.items() if domain is not None},
         "references": [

@@ -43,7 +43,8 @@ A SPENT has
 A CAP has
     `backend`, `of`, `used` and `most`.
 A MODEL has
-    `id`, `provider_id`, `media`, `backend`, `title`, `aliases`, `unavailable` (why not, or null), `expected`, `live`,
+    `id`, `provider_id`, `media`, `backend`, `title`, `aliases`, `unavailable` (why not, or null), `expected`,
+    `usual` (`{"low", "high", "late"}` in seconds, as it was learned, or null), `live`,
     `capabilities` (what each field that can be set may be, in words), `references` (of `{"role", "kind", "least", "most"}`),
     `options` (of `{"name", "takes", "description"}`) and `prices` (of `{"amount", "per", "when", "certainty"}`).
 A BACKEND has

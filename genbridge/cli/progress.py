@@ -17,7 +17,9 @@ from rich.text import Text
 
 from genbridge.cli.console import clean, is_dynamic, remark, speaks_unicode, stderr, unechoed
 from genbridge.cli.times import utc_now
+from genbridge.durations import Usual
 from genbridge.types import AssetRole, Cost, Job, JobStatus, Request, Snapshot
+from genbridge.words import span
 
 if TYPE_CHECKING:
     from genbridge.downloads import Progress
@@ -67,6 +69,7 @@ class Line:
     status: JobStatus = JobStatus.PENDING
     job_id: str | None = None
     expected: float | None = None
+    usual: Usual | None = None
     cost: Cost | None = None
     progress: float | None = None
     until: datetime | None = None
@@ -75,13 +78,13 @@ class Line:
     note: str | None = None
     """What it waits for before it is sent."""
     downloads: dict[int, Progress] = attrs.field(factory=dict)
-    told: tuple[JobStatus, str | None, str | None] | None = None
+    told: tuple[JobStatus, str | None, str | None, bool] | None = None
     """The state that was printed last, where each is printed once."""
 
-    def attach(self, job: Job, expected: float | None = None) -> None:
-        """Show what is on record of a job."""
+    def attach(self, job: Job, expected: float | None = None, usual: Usual | None = None) -> None:
+        """Show what is on record of a job, and how long such jobs take."""
         self.label = job_label(job)
-        self.job_id, self.status, self.expected = job.id, job.status, expected
+        self.job_id, self.status, self.expected, self.usual = job.id, job.status, expected, usual
         self.since = job.submitted_at or job.created_at
         self.until = job.finished_at
         self.cost = _cost(job.status, job.cost, job.quote)
@@ -130,6 +133,10 @@ class Line:
         """Return for how many seconds the job has run, up to its end."""
         return ((self.until or now) - self.since).total_seconds()
 
+    def late(self, now: datetime) -> bool:
+        """Whether the job takes longer than nineteen of twenty do."""
+        return self.usual is not None and not self.status.terminal and self.elapsed(now) > self.usual.late
+
 
 class Board(Protocol):
     """Shows lines."""
@@ -151,7 +158,7 @@ class PlainBoard:
         return Line(label=label, since=self.now(), changed=self._changed, cost=cost)
 
     def _changed(self, line: Line) -> None:
-        state = (line.status, line.job_id, line.note)
+        state = (line.status, line.job_id, line.note, line.late(self.now()))
         if (line.status is JobStatus.PENDING and not line.note) or line.told == state:
             return
         line.told = state
@@ -165,8 +172,14 @@ class PlainBoard:
             return f"{line.status} after {clock(line.elapsed(self.now()))}{cost}"
         if line.job_id is None:
             return f"{line.status}{cost}"
-        expected = f", about {clock(line.expected)} expected" if line.expected else ""
-        return f"{line.status}, job {line.job_id}{expected}"
+        return f"{line.status}, job {line.job_id}{self._expected(line)}"
+
+    def _expected(self, line: Line) -> str:
+        if line.late(self.now()):
+            return f", taking longer than usual after {clock(line.elapsed(self.now()))}"
+        if line.usual is not None:
+            return f", usually {span(line.usual.low, line.usual.high)}"
+        return f", about {clock(line.expected)} expected" if line.expected else ""
 
 
 @attrs.define
@@ -222,6 +235,10 @@ class LiveBoard:
 
     def _time(self, line: Line) -> str:
         elapsed = clock(line.elapsed(self.now()))
+        if line.late(self.now()):
+            return f"{elapsed}, taking longer than usual"
+        if line.usual is not None and not line.status.terminal:
+            return f"{elapsed}, usually {span(line.usual.low, line.usual.high)}"
         if line.status.terminal or not line.expected:
             return elapsed
         return f"{elapsed} of about {clock(line.expected)}"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from genbridge.budgets import Usage
+    from genbridge.durations import Key, Learned, Lesson
     from genbridge.limits import Rule, Wait
     from genbridge.types import Job, JobStatus, Spent
 
@@ -104,8 +105,8 @@ class Journal(Protocol):
     async def release(self, lease: Lease) -> None:
         """Let an unfinished job go, so that any process may take it."""
 
-    async def update(self, lease: Lease, job: Job) -> bool:
-        """Record how far a running job is, or how it ended; `False` when the lease is lost."""
+    async def update(self, lease: Lease, job: Job, lessons: Sequence[Lesson] = ()) -> bool:
+        """Record how far a running job is, or how it ended and what that teaches; `False` when the lease is lost."""
 
     async def reopen(self, job: Job) -> Lease | None:
         """Record that a job that had expired goes on, and take its lease; `None` when it is not expired any more."""
@@ -150,6 +151,12 @@ class Journal(Protocol):
 
     async def holder(self, backend: str, provider_id: str) -> Job | None:
         """Return the job on record that a service's id belongs to."""
+
+    async def learned(self, key: Key) -> Learned | None:
+        """Return what was learned of how long such jobs take, in seconds of the service's time."""
+
+    async def durations(self) -> Mapping[Key, Learned]:
+        """Return all that was learned of how long jobs take."""
 
     async def spent(self, since: float) -> Sequence[Spent]:
         """Return what jobs created since a time (seconds) have cost, by day, backend and model."""

@@ -154,7 +154,15 @@ create trigger jobs_changed after update of {_listed(_MATTERS)}, intended on job
   begin {_change("old.", "-")} {_give("new.")} end;
 """  # noqa: S608 (our own names)
 
-_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH = """
+create table durations (
+  provider text not null, model text not null, media text not null, variant text not null, phase text not null,
+  count real not null, mean real not null, squares real not null, odd real not null, odd_mean real not null,
+  primary key (provider, model, media, variant, phase)
+) strict, without rowid;
+"""
+
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 
 VERSION = len(_STEPS)
 """The version of the schema, kept in `user_version`."""

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from genbridge.budgets import Budget, Usage, check
+from genbridge.durations import Key, Learned, Lesson
 from genbridge.errors import JournalError
 from genbridge.journal import NOT_SENT, Attempt, Lease, Paused, totals
 from genbridge.journal.drivers import Drivers
+from genbridge.journal.lessons import durations, learned, take_in
 from genbridge.journal.pace import Pace
 from genbridge.journal.records import CHANGES, COLUMNS, dump, dump_changes, load, load_quote
 from genbridge.journal.schema import VERSION, bring_up_to_date, version
@@ -228,18 +230,21 @@ class SqliteJournal:
 
     # Afterwards.
 
-    async def update(self, lease: Lease, job: Job) -> bool:
-        """Record how far a running job is, or how it ended; `False` when the lease is lost."""
-        return await self._write(job, _UPDATE, {"epoch": lease.epoch})
+    async def update(self, lease: Lease, job: Job, lessons: Sequence[Lesson] = ()) -> bool:
+        """Record how far a running job is, or how it ended and what that teaches; `False` when the lease is lost."""
+        return await self._write(job, _UPDATE, {"epoch": lease.epoch}, lessons)
 
-    async def _write(self, job: Job, statement: str, which: dict[str, Any]) -> bool:
+    async def _write(self, job: Job, statement: str, which: dict[str, Any], lessons: Sequence[Lesson] = ()) -> bool:
         # One that was made for nothing is a job all the same.
         released = job.finished_at and job.status is not JobStatus.SUCCEEDED and job.cost and job.cost.amount == 0
         values = {**dump_changes(job), "held": not released, "id": job.id, **which}
 
         def work(db: sqlite3.Connection) -> bool:
             self._pace.answered(db, job.id)
-            return db.execute(statement, values).rowcount == 1
+            written = db.execute(statement, values).rowcount == 1
+            for lesson in lessons if written else ():
+                take_in(db, lesson)
+            return written
 
         return await self._store.do(work)
 
@@ -322,6 +327,14 @@ class SqliteJournal:
         """Return the job on record that a service's id belongs to."""
         where = "backend = ? and provider_id = ? limit 1"
         return await self._store.do(lambda db: _first(_select(db, where, (backend, provider_id))))
+
+    async def learned(self, key: Key) -> Learned | None:
+        """Return what was learned of how long such jobs take, in seconds of the service's time."""
+        return await self._store.do(lambda db: learned(db, key))
+
+    async def durations(self) -> Mapping[Key, Learned]:
+        """Return all that was learned of how long jobs take."""
+        return await self._store.do(durations)
 
     async def spent(self, since: float) -> Sequence[Spent]:
         """Return what jobs created since a time (seconds) have cost, by day, backend and model."""

@@ -19,6 +19,7 @@ from genbridge.cli import app
 from genbridge.cli.session import Session
 from genbridge.config import BackendConfig, Config
 from genbridge.downloads import Progress
+from genbridge.durations import Usual
 from genbridge.errors import BudgetError, JobError, JournalError
 from genbridge.tries import given_id
 from genbridge.types import (
@@ -104,6 +105,7 @@ class FakeHandle:
     client: FakeClient
     send: bool = True
     expected: float | None = 20.0
+    usual: Usual | None = None
     timeouts: list[float | None] = attrs.field(factory=list)
 
     @property
@@ -171,6 +173,8 @@ class FakeClient:
     room: int | None = None
     """For how many jobs there is room under its caps."""
     bill: list[Spent] = attrs.field(factory=list)
+    takes: dict[tuple[str, Media], Usual] = attrs.field(factory=dict)
+    """What was learned of how long models take."""
     used: dict[str, Usage] = attrs.field(factory=lambda: defaultdict(Usage))
 
     async def __aenter__(self) -> Self:
@@ -270,6 +274,9 @@ class FakeClient:
         self.asked.append(("models", backend, live))
         self._fail(f"models {backend}")
         return list(self.offers[backend or "studio"])
+
+    async def usual(self, backend: str | None = None) -> dict[tuple[str, Media], Usual]:
+        return self.takes
 
     async def download(
         self, result: Result, directory: Path | str, *, progress: Callable[[Progress], None] | None = None

@@ -11,7 +11,20 @@ import pytest
 from genbridge.client import Client, Handle
 from genbridge.types import Job
 
-OF_CLIENT = ("quote", "submit", "handle", "resume", "unsent", "check_caps", "jobs", "spend", "usage", "models", "download")
+OF_CLIENT = (
+    "quote",
+    "submit",
+    "handle",
+    "resume",
+    "unsent",
+    "check_caps",
+    "jobs",
+    "spend",
+    "usage",
+    "models",
+    "usual",
+    "download",
+)
 OF_HANDLE = ("events", "result", "cancel", "not_sent", "adopt")
 
 

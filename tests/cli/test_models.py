@@ -12,8 +12,9 @@ import pytest
 from genbridge.catalogue import Anything, Choice, Domain, Group, Model, Option, Price, Range, ReferenceRule, Text
 from genbridge.cli.models import price_words, words
 from genbridge.config import BackendConfig
+from genbridge.durations import Usual
 from genbridge.errors import AuthenticationError
-from genbridge.types import Certainty, ReferenceRole
+from genbridge.types import Certainty, Media, ReferenceRole
 
 Cli = Callable[..., Any]
 
@@ -73,6 +74,23 @@ def test_models_are_listed(cli: Cli, client: Any) -> None:
     assert ("models", "studio", True) in client.asked
 
 
+def test_what_was_learned_of_how_long_they_take_is_shown(cli: Cli, client: Any, painter: Model) -> None:
+    """In a column of its own."""
+    client.takes = {(painter.provider_id, Media.IMAGE): Usual(low=79.0, high=103.0, late=107.0)}
+
+    header, painted, filmed = cli("models").stdout.splitlines()
+    assert ["SECONDS", "USUALLY", "PRICE"] == header.split()[-3:]
+    assert ["75-105 s  5 per image", "-         about 10 to 20 per second"] == [painted[-21:], filmed[-35:]]
+
+
+def test_what_was_learned_is_in_the_json(cli: Cli, client: Any, painter: Model) -> None:
+    """In seconds, or null."""
+    client.takes = {(painter.provider_id, Media.IMAGE): Usual(low=79.0, high=103.0, late=107.0)}
+
+    first, second = (model["usual"] for model in json.loads(cli("models", "--json").stdout)["models"])
+    assert ({"low": 79.0, "high": 103.0, "late": 107.0}, None) == (first, second)
+
+
 def test_one_backend_can_be_asked_for_without_its_service(cli: Cli, client: Any) -> None:
     """From what is installed."""
     cli("models", "-b", "studio", "--no-live")
@@ -109,6 +127,7 @@ def test_models_have_json(cli: Cli, client: Any, painter: Model) -> None:
         "aliases": ["p1"],
         "unavailable": None,
         "expected": 20.0,
+        "usual": None,
         "live": False,
         "capabilities": {"aspect_ratio": "1:1, 16:9", "count": "1 to 4"},
         "references": [{"role": "first_frame", "kind": "image", "least": 0, "most": 2}],

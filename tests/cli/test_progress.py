@@ -16,6 +16,7 @@ from screen import NOON, Terminal, Watch
 from genbridge.cli.progress import LiveBoard, PlainBoard, board, clock, label, size
 from genbridge.cli.times import utc_now
 from genbridge.downloads import Progress
+from genbridge.durations import Usual
 from genbridge.types import Asset, AssetRole, Certainty, Cost, ImageRequest, Job, JobStatus, Media, Quote, Snapshot, VideoRequest
 
 COVER = Asset(url="https://cdn.example/a.png", media=Media.IMAGE)
@@ -92,6 +93,32 @@ def test_plain_lines_are_printed_at_a_change_of_state_only(
         "image painter-1 on studio: succeeded after 0:21, 5 credits",
     ]
     assert expected == printed
+
+
+def test_a_line_says_how_long_such_jobs_usually_take_and_that_one_takes_longer(
+    watch: Watch, live: LiveBoard, make_job: Callable[..., Job]
+) -> None:
+    """From the 95th percentile on, once in plain text; and no more when it has ended."""
+    printed: list[str] = []
+    lines = [PlainBoard(print=printed.append, now=watch).add("image"), live.add("image")]
+    for line in lines:
+        line.attach(make_job(status=JobStatus.RUNNING), 20.0, Usual(low=14.2, high=24.9, late=30.0))
+    assert "0:00, usually 10-25 s" in drawn(live)
+
+    watch.after(31)
+    for line in lines:
+        line.observe(Snapshot(status=JobStatus.RUNNING))
+        line.observe(Snapshot(status=JobStatus.RUNNING, progress=0.9))
+    assert "0:31, taking longer than usual" in drawn(live)
+    for line in lines:
+        line.observe(Snapshot(status=JobStatus.FAILED))
+        line.close(watch())
+    assert "usual" not in drawn(live)
+    assert [
+        "image painter-1 on studio: running, job job1, usually 10-25 s",
+        "image painter-1 on studio: running, job job1, taking longer than usual after 0:31",
+        "image painter-1 on studio: failed after 0:31",
+    ] == printed
 
 
 def test_a_plain_line_without_price_or_expectation_says_neither(watch: Watch, make_job: Callable[..., Job]) -> None:
