@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from yarl import URL
 
 from genbridge import (
     Backend,
@@ -424,7 +425,7 @@ def judge_location(text: str) -> None:
     else:
         assert url.scheme == "https" or _on_this_machine(f"{url.scheme}://{url.raw_authority}"), f"{text!r} may be called"
         assert not origin.owns(url) or _host(str(url)) == "www.meigen.ai", f"the key would go to {url}"
-    led = transport._redirection(Reply(status=302, headers={"location": text}), "GET /x", secret)
+    led = transport._redirection(Reply(status=302, headers={"location": text}), Call.get("/x"), URL(BASE_URL), secret)
     assert led is not None, "a redirect is taken for an answer"
     assert led.verdict is Verdict.UNKNOWN
     assert KEY not in led.message, "the redirect's words hold the key"
