@@ -1,0 +1,76 @@
+"""The loopback service from outside, and the processes that are measured against it.
+
+    with Loopback() as loopback:
+        loopback.plan(seconds=[None])
+        found = measure(python, {"task": "wait", …}, loopback)
+
+Where the system allows it, the service has a core for itself, and who is measured has the others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE / "clients"))
+
+from gauge import ask  # noqa: E402 (the clients' modules are found by their folder)
+
+_PATIENCE = 600.0
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+PINNED = len(CORES) > 1
+
+
+class Loopback:
+    """The process; use it as `with Loopback() as loopback`."""
+
+    def __init__(self) -> None:
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, str(HERE / "origin.py")]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
+        pin(self._process.pid, CORES[-1:])
+        self.port = int(self._process.stdout.readline())  # type: ignore[union-attr]  # it was made with pipes
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._process.communicate()
+
+    def plan(self, seconds: Sequence[float | None]) -> None:
+        """Forget everything, and have jobs take so many seconds (`None`: for ever), in turn."""
+        ask(self.port, "/plan", {"seconds": seconds})
+
+    def meter(self) -> Mapping[str, Any]:
+        """Return what it has counted since."""
+        return ask(self.port, "/meter")
+
+
+def environment() -> dict[str, str]:
+    """Return an environment in which a script finds the modules beside it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+
+
+def pin(pid: int, cores: Sequence[int]) -> None:
+    """Keep a process on some cores, where there is more than one and the system can."""
+    if PINNED:
+        os.sched_setaffinity(pid, cores)
+
+
+def measure(python: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Run one measurement in a process of its own; raises `RuntimeError` with what it complained of."""
+    command = [python, str(HERE / "clients" / "run.py"), json.dumps(arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        pin(process.pid, CORES[:-1])
+        said, complaint = process.communicate(timeout=_PATIENCE)
+    if process.returncode:
+        raise RuntimeError(f"{arguments['module']} could not do {arguments['task']!r}: {complaint[-2000:]}")
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found

@@ -1,0 +1,67 @@
+"""What was found, by contest, client and round; kept as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Self
+
+import attrs
+from contests import Column, Contest
+
+
+@attrs.frozen
+class Range:
+    """The middle of some values, and the least and the most."""
+
+    values: tuple[float, ...]
+
+    @property
+    def middle(self) -> float:
+        """The median."""
+        return median(self.values)
+
+    def text(self, form: str) -> str:
+        """Return it in words: the median, and how far the values are apart."""
+        if len(self.values) == 1:
+            return form.format(self.middle)
+        return f"{form.format(self.middle)} ({form.format(min(self.values))}–{form.format(max(self.values))})"
+
+
+@attrs.define
+class Records:
+    """The measurements of one run; `about` says where and with what it was made."""
+
+    about: Mapping[str, Any]
+    rounds: dict[str, dict[str, list[Any]]] = attrs.field(factory=dict)
+
+    def add(self, contest: Contest, client: str, found: Mapping[str, Any]) -> None:
+        """Keep what one round found."""
+        self.rounds.setdefault(contest.name, {}).setdefault(client, []).append(found)
+
+    def of(self, contest: Contest) -> Mapping[str, Sequence[Any]]:
+        """Return the rounds of a contest, by client."""
+        return self.rounds.get(contest.name, {})
+
+    def values(self, contest: Contest, client: str, column: Column) -> Range | None:
+        """Return a figure of a client in every round, or `None` where it was not measured."""
+        found = self.of(contest).get(client)
+        return Range(tuple(map(column.of, found))) if found else None
+
+    def ratios(self, contest: Contest, client: str, column: Column, base: str = "") -> Range | None:
+        """Return how a figure of a client is to that of another, the contest's base by default, in every round."""
+        ours, theirs = self.values(contest, client, column), self.values(contest, base or contest.base, column)
+        if ours is None or theirs is None:
+            return None
+        return Range(tuple(one / other for one, other in zip(ours.values, theirs.values, strict=False)))
+
+    def write(self, path: Path) -> None:
+        """Write them to a file."""
+        path.write_text(json.dumps(attrs.asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read them from a file."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
