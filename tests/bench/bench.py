@@ -1,10 +1,9 @@
 """Measure genbridge beside the bare protocol and other clients, each at the same job, in one run.
 
-    python bench.py [--quick] [--only NAME …] [--peer NAME=PYTHON …] [--folder FOLDER] [--json FILE] [--page PAGE] [--check]
+    python bench.py [--quick] [--only NAME …] [--peer PACKAGE=PYTHON …] [--folder FOLDER] [--json FILE] [--page PAGE] [--check]
 
-A service on loopback, in a process of its own, answers from bytes made beforehand; every measurement is a process of its own too.
-The clients take turns, round after round, and what counts are the ratios within a round: the figures themselves are this machine's.
-Ends with 1 when a client did not do its work, and with `--check` also when a goal was not reached.
+Prints a table for each contest, and whether the goals were reached. Ends with 1 when a client of ours did not do its work, and with
+`--check` also when a goal was not reached.
 """
 
 from __future__ import annotations
@@ -16,14 +15,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from contests import CONTESTS, NAMED, Client, Contest
+from contests import CONTESTS, Client, Contest
+from goals import GOALS
 from loopback import PINNED, Loopback, measure
-from records import Records
-from sheet import contest_table
+from records import FAILED, Records
+from sheet import contest_table, goal_table, write
 
 from genbridge import __version__
 
@@ -36,36 +36,41 @@ def say(text: str = "") -> None:
 
 def chosen(only: Sequence[str], *, quick: bool) -> list[Contest]:
     """Return the contests to hold."""
-    return [each for each in CONTESTS if (each.name in only if only else not quick or each.quick is not None)]
+    if only:
+        return [each for each in CONTESTS if each.name in only]
+    return [each for each in CONTESTS if (each.quick is not None if quick else each.rounds)]
 
 
 def hold(contest: Contest, records: Records, pythons: Mapping[str, str], folder: Path, *, quick: bool) -> Iterator[str]:
     """Hold one contest; yield what was not done as it should be."""
     told = contest.arguments(quick=quick)
-    clients = [NAMED[name] for name in contest.clients if NAMED[name].package in pythons]
-    with Loopback() as loopback:
-        for _ in range(contest.quick_rounds if quick else contest.rounds):
-            for client in clients:
-                found = one(client, pythons[client.package], {"plan": contest.plan, **told}, loopback, folder)
+    size = contest.quick_size if quick else contest.size
+    for number in range(contest.quick_rounds if quick else contest.rounds):
+        clients = [
+            each for each in contest.clients if each.package in pythons and not (each.package and number >= contest.peer_rounds)
+        ]
+
+        def one(client: Client) -> Mapping[str, Any]:
+            with Loopback(contest.plan, size) as loopback, tempfile.TemporaryDirectory(dir=folder) as own:
+                return attempt(client, pythons[client.package], {**told, "port": loopback.port, "folder": own})
+
+        with ThreadPoolExecutor(len(clients) if contest.together else 1) as turns:
+            for client, found in zip(clients, turns.map(one, clients), strict=True):
                 records.add(contest, client.name, found)
-                if not contest.done(found, told):
+                if not client.package and (FAILED in found or not contest.done(found, {**told, "size": size})):
                     yield f"{contest.title}: {client.name} did not do its work: {found}"
 
 
-def one(client: Client, python: str, told: Mapping[str, Any], loopback: Loopback, folder: Path) -> Mapping[str, Any]:
-    """Measure one client once."""
-    loopback.plan(told["plan"])
-    who = {"module": client.module, "way": client.way, "word": client.word, "port": loopback.port}
-    with place(folder) as own:
-        return measure(python, {**who, "folder": own, **{name: value for name, value in told.items() if name != "plan"}})
+def attempt(client: Client, python: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Measure one client once; what it cannot do is a finding too."""
+    who = {"module": client.module, "way": client.way, "word": client.word, "interval": client.interval}
+    try:
+        return measure(python, client.script, {**who, **told})
+    except RuntimeError as error:
+        return {FAILED: str(error)[-300:]}
 
 
-def place(folder: Path) -> AbstractContextManager[str]:
-    """Return a new folder, for a journal."""
-    return tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)
-
-
-def about() -> dict[str, object]:
+def about(*, quick: bool) -> dict[str, Any]:
     """Return where and with what this run is made."""
     return {
         "genbridge": __version__,
@@ -73,6 +78,7 @@ def about() -> dict[str, object]:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "pinned": PINNED,
+        "quick": quick,
     }
 
 
@@ -82,29 +88,43 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two minutes' worth of it")
     parser.add_argument("--only", action="append", default=[], choices=[each.name for each in CONTESTS], help="one contest")
     parser.add_argument(
-        "--peer", action="append", default=[], metavar="NAME=PYTHON", help="another client, and the Python that has it"
+        "--peer", action="append", default=[], metavar="PACKAGE=PYTHON", help="another client, and the Python that has it"
     )
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where journals are: on a real disk")
+    parser.add_argument("--folder", type=Path, help="where journals and files are written: on a real disk")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
+    parser.add_argument("--page", type=Path, metavar="PAGE", help="write the tables to a page")
+    parser.add_argument("--check", action="store_true", help="fail when a goal was measured and not reached")
     return parser.parse_args()
+
+
+def run(contests: Sequence[Contest], records: Records, options: argparse.Namespace) -> list[str]:
+    """Hold contests and print their tables; return what was not done as it should be."""
+    pythons = {"": sys.executable, **dict(peer.rsplit("=", 1) for peer in options.peer)}
+    failures = []
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        for contest in contests:
+            failures += hold(contest, records, pythons, Path(folder), quick=options.quick)
+            for line in ("", contest.title, *contest_table(records, contest)):
+                say(line)
+    return failures
 
 
 def main() -> int:
     """Run, print, and write what is asked for; return the exit code."""
-    options = arguments()
-    began = time.monotonic()
-    pythons = {"": sys.executable, **dict(peer.split("=", 1) for peer in options.peer)}
-    records, failures = Records(about()), []
-    for contest in chosen(options.only, quick=options.quick):
-        failures += hold(contest, records, pythons, options.folder, quick=options.quick)
-        for line in ("", contest.title, *contest_table(records, contest)):
-            say(line)
+    options, began = arguments(), time.monotonic()
+    records = Records(about(quick=options.quick))
+    failures = run(chosen(options.only, quick=options.quick), records, options)
+    for line in ("", *goal_table(records)):
+        say(line)
     say(f"\n{time.monotonic() - began:.0f} s; {len(failures)} not done as they should be")
     for line in failures:
         say(f"  {line}")
     if options.json:
         records.write(options.json)
-    return 1 if failures else 0
+    if options.page and not failures:
+        write(options.page, records)
+    missed = options.check and any(goal.reached(records) is False for goal in GOALS)
+    return 1 if failures or missed else 0
 
 
 if __name__ == "__main__":

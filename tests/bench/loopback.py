@@ -1,8 +1,7 @@
 """The loopback service from outside, and the processes that are measured against it.
 
-    with Loopback() as loopback:
-        loopback.plan(seconds=[None])
-        found = measure(python, {"task": "wait", …}, loopback)
+    with Loopback(seconds=[None]) as loopback:
+        found = measure(python, "run.py", {"task": "wait", "port": loopback.port, …})
 
 Where the system allows it, the service has a core for itself, and who is measured has the others.
 """
@@ -23,15 +22,16 @@ sys.path.append(str(HERE / "clients"))
 
 from gauge import ask  # noqa: E402 (the clients' modules are found by their folder)
 
-_PATIENCE = 600.0
+_PATIENCE = 1800.0
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 PINNED = len(CORES) > 1
 
 
 class Loopback:
-    """The process; use it as `with Loopback() as loopback`."""
+    """The process; use it as `with Loopback() as loopback`. Jobs take so many seconds (`None`: for ever), in turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Sequence[float | None], size: int = 1000) -> None:
+        self._plan = {"seconds": seconds, "size": size}
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -39,18 +39,11 @@ class Loopback:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
         pin(self._process.pid, CORES[-1:])
         self.port = int(self._process.stdout.readline())  # type: ignore[union-attr]  # it was made with pipes
+        ask(self.port, "/plan", self._plan)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._process.communicate()
-
-    def plan(self, seconds: Sequence[float | None]) -> None:
-        """Forget everything, and have jobs take so many seconds (`None`: for ever), in turn."""
-        ask(self.port, "/plan", {"seconds": seconds})
-
-    def meter(self) -> Mapping[str, Any]:
-        """Return what it has counted since."""
-        return ask(self.port, "/meter")
 
 
 def environment() -> dict[str, str]:
@@ -64,13 +57,17 @@ def pin(pid: int, cores: Sequence[int]) -> None:
         os.sched_setaffinity(pid, cores)
 
 
-def measure(python: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def measure(python: str, script: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Run one measurement in a process of its own; raises `RuntimeError` with what it complained of."""
-    command = [python, str(HERE / "clients" / "run.py"), json.dumps(arguments)]
+    command = [python, str(HERE / "clients" / script), json.dumps(arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
         pin(process.pid, CORES[:-1])
-        said, complaint = process.communicate(timeout=_PATIENCE)
+        try:
+            said, complaint = process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise RuntimeError(f"it was not done after {_PATIENCE:g} s") from None
     if process.returncode:
-        raise RuntimeError(f"{arguments['module']} could not do {arguments['task']!r}: {complaint[-2000:]}")
+        raise RuntimeError(complaint.strip().rpartition("\n")[2] or f"exit code {process.returncode}")
     found: dict[str, Any] = json.loads(said.splitlines()[-1])
     return found

@@ -3,8 +3,9 @@
     python origin.py
 
 Prints its port, and ends with its standard input. `GET /meter` tells what it has counted and the CPU it has used; `POST /plan` sets
-how many seconds jobs take, from a list that is gone through again and again, and clears the counts. A poll of any id is answered:
-a job that was never submitted goes on for ever, or is done at once where jobs take none.
+how many seconds jobs take, from a list that is gone through again and again, and how many bytes a file has, and clears the counts.
+`GET /jobs` tells of each finished job how often it was asked for, how late that it was done was seen, and how long it took. A poll of
+any id is answered: a job that was never submitted goes on for ever, or is done at once where jobs take none.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ _VIDEO = b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41"
 
 @attrs.define
 class Job:
-    """When a job is done, how often it was asked for, and how long after it was done that was seen; seconds."""
+    """How long a job takes, when it is done, how often it was asked for, and how long after its end that was seen; seconds."""
 
+    seconds: float
     ready: float
     polls: int = 0
     late: float | None = None
@@ -42,6 +44,7 @@ class Origin:
     answers: dict[bytes, Answers]
     folder: Path
     seconds: list[float] = attrs.field(factory=lambda: [math.inf])
+    size: int = 1000
     jobs: list[Job] = attrs.field(factory=list)
     posts: int = 0
     polls: int = 0
@@ -49,19 +52,24 @@ class Origin:
     def plan(self, document: dict[str, Any]) -> bytes:
         """Begin anew, with jobs that take so long; `null` is for ever."""
         self.seconds = [math.inf if each is None else each for each in document["seconds"]]
+        self.size = document["size"]
         self.jobs, self.posts, self.polls = [], 0, 0
         return whole({})
 
     def meter(self) -> bytes:
         """Tell the counts."""
         used = resource.getrusage(resource.RUSAGE_SELF)
-        jobs = [[job.polls, job.late] for job in self.jobs if job.late is not None]
-        return whole({"posts": self.posts, "polls": self.polls, "cpu": used.ru_utime + used.ru_stime, "jobs": jobs})
+        return whole({"posts": self.posts, "polls": self.polls, "cpu": used.ru_utime + used.ru_stime})
+
+    def finished(self) -> bytes:
+        """Tell of the jobs that were seen to be done."""
+        return whole([[job.polls, job.late, job.seconds] for job in self.jobs if job.late is not None])
 
     def accept(self, protocol: bytes) -> bytes:
         """Make a job."""
         self.posts += 1
-        self.jobs.append(Job(time.monotonic() + self.seconds[len(self.jobs) % len(self.seconds)]))
+        seconds = self.seconds[len(self.jobs) % len(self.seconds)]
+        self.jobs.append(Job(seconds, time.monotonic() + seconds))
         return self.answers[protocol].accepted.replace(ID.encode(), b"%b%0*d" % (_PREFIX, _DIGITS, len(self.jobs) - 1))
 
     def look(self, protocol: bytes, path: bytes) -> bytes:
@@ -82,13 +90,13 @@ class Origin:
             job.late = late
         return late >= 0
 
-    def file(self, size: int) -> Path:
-        """Return a file of that many bytes which begins as a video does."""
-        path = self.folder / f"{size}.mp4"
+    def file(self) -> Path:
+        """Return a file of as many bytes as was planned, which begins as a video does."""
+        path = self.folder / f"{self.size}.mp4"
         if not path.exists():
             with path.open("wb") as file:
                 file.write(_VIDEO)
-                file.truncate(size)
+                file.truncate(self.size)
         return path
 
 
@@ -112,22 +120,26 @@ class Connection(asyncio.Protocol):
         self._rest = b""
         method, path, _ = data.split(b" ", 2)
         if path.startswith(b"/file"):
-            self._send_file(path)
+            self._send_file()
         else:
             self._transport.write(self._answer(method, path, data[end:]))
 
     def _answer(self, method: bytes, path: bytes, body: bytes) -> bytes:
         protocol = path.split(b"/", 2)[1]
-        if protocol == b"meter":
-            return self._origin.meter()
-        if protocol == b"plan":
-            return self._origin.plan(json.loads(body))
+        match protocol:
+            case b"meter":
+                return self._origin.meter()
+            case b"jobs":
+                return self._origin.finished()
+            case b"plan":
+                return self._origin.plan(json.loads(body))
         return self._origin.accept(protocol) if method == b"POST" else self._origin.look(protocol, path)
 
-    def _send_file(self, path: bytes) -> None:
-        size = int(path.rpartition(b"?")[2] or 1000)
-        self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\ncontent-length: %d\r\n\r\n" % size)
-        self._sending = asyncio.ensure_future(self._send(self._origin.file(size)))
+    def _send_file(self) -> None:
+        path = self._origin.file()
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\ncontent-length: %d\r\n\r\n" % self._origin.size
+        self._transport.write(head)
+        self._sending = asyncio.ensure_future(self._send(path))
 
     async def _send(self, path: Path) -> None:
         with path.open("rb") as file:

@@ -11,10 +11,13 @@ from typing import Any, Self
 import attrs
 from contests import Column, Contest
 
+FAILED = "failed"
+"""Under which is kept why a client could not do its work."""
+
 
 @attrs.frozen
 class Range:
-    """The middle of some values, and the least and the most."""
+    """Some values: the middle, and how far they are apart."""
 
     values: tuple[float, ...]
 
@@ -24,7 +27,7 @@ class Range:
         return median(self.values)
 
     def text(self, form: str) -> str:
-        """Return it in words: the median, and how far the values are apart."""
+        """Return the median, and the least and the most."""
         if len(self.values) == 1:
             return form.format(self.middle)
         return f"{form.format(self.middle)} ({form.format(min(self.values))}–{form.format(max(self.values))})"
@@ -39,23 +42,33 @@ class Records:
 
     def add(self, contest: Contest, client: str, found: Mapping[str, Any]) -> None:
         """Keep what one round found."""
-        self.rounds.setdefault(contest.name, {}).setdefault(client, []).append(found)
+        self.rounds.setdefault(contest.name, {}).setdefault(client, []).append(dict(found))
 
     def of(self, contest: Contest) -> Mapping[str, Sequence[Any]]:
         """Return the rounds of a contest, by client."""
         return self.rounds.get(contest.name, {})
 
-    def values(self, contest: Contest, client: str, column: Column) -> Range | None:
-        """Return a figure of a client in every round, or `None` where it was not measured."""
-        found = self.of(contest).get(client)
-        return Range(tuple(map(column.of, found))) if found else None
+    def failure(self, contest: Contest, client: str) -> str:
+        """Return why a client could not do its work, or nothing."""
+        return next((found[FAILED] for found in self.of(contest).get(client, ()) if FAILED in found), "")
 
-    def ratios(self, contest: Contest, client: str, column: Column, base: str = "") -> Range | None:
-        """Return how a figure of a client is to that of another, the contest's base by default, in every round."""
-        ours, theirs = self.values(contest, client, column), self.values(contest, base or contest.base, column)
+    def values(self, contest: Contest, client: str, column: Column) -> Range | None:
+        """Return a figure of a client in every round, or `None` where there is none."""
+        found = self.of(contest).get(client)
+        if not found or self.failure(contest, client):
+            return None
+        try:
+            return Range(tuple(map(column.of, found)))
+        except KeyError:
+            return None
+
+    def ratios(self, contest: Contest, client: str, column: Column, base: str) -> Range | None:
+        """Return how a figure of a client is to that of another in the same round."""
+        ours, theirs = self.values(contest, client, column), self.values(contest, base, column)
         if ours is None or theirs is None:
             return None
-        return Range(tuple(one / other for one, other in zip(ours.values, theirs.values, strict=False)))
+        pairs = zip(ours.values, theirs.values, strict=False)
+        return Range(tuple(one / (other or float("nan")) for one, other in pairs))
 
     def write(self, path: Path) -> None:
         """Write them to a file."""

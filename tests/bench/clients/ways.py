@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from heapq import heapify, heappop, heapreplace
+from heapq import heapify, heappop, heappush
 from typing import Protocol
 
+_TICK = 0.01
 _ID = "job-{:08}"
 _OFFSET = 90_000_000
 """Where the ids begin of jobs that were never submitted, which go on for ever."""
@@ -61,29 +62,24 @@ class Tasks:
 
 
 class Heap(Tasks):
-    """One heap of when to ask for which job, and no task for one that waits: the cheapest that there is."""
+    """One heap of when to ask for which job, looked at a hundred times a second, and no task for one that waits.
+
+    Of several such loops that were tried, this was the cheapest.
+    """
 
     async def follow(self, jobs: Sequence[str]) -> None:
         """Follow jobs to their end, from different moments on."""
         loop = asyncio.get_running_loop()
         heap = [(loop.time() + random.random() * self._interval, job) for job in jobs]
         heapify(heap)
-        asked: set[asyncio.Task[bool]] = set()
-        done: set[str] = set()
-        while heap:
-            due, job = heap[0]
-            if (wait := due - loop.time()) > 0:
-                await asyncio.sleep(wait)
-            elif job in done:
-                heappop(heap)
-            else:
-                heapreplace(heap, (loop.time() + self._interval, job))
-                task = loop.create_task(self._ask(job, done))
+        asked: set[asyncio.Task[None]] = set()
+        while heap or asked:
+            while heap and heap[0][0] <= loop.time():
+                task = loop.create_task(self._ask(heappop(heap)[1], heap))
                 asked.add(task)
                 task.add_done_callback(asked.discard)
+            await asyncio.sleep(_TICK)
 
-    async def _ask(self, job: str, done: set[str]) -> bool:
-        ended = await self._calls.poll(job)
-        if ended:
-            done.add(job)
-        return ended
+    async def _ask(self, job: str, heap: list[tuple[float, str]]) -> None:
+        if not await self._calls.poll(job):
+            heappush(heap, (asyncio.get_running_loop().time() + self._interval, job))
