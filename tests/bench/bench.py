@@ -1,6 +1,7 @@
 """Measure genbridge beside the bare protocol and other clients, each at the same job, in one run.
 
     python bench.py [--quick] [--only NAME …] [--peer PACKAGE=PYTHON …] [--folder FOLDER] [--json FILE] [--page PAGE] [--check]
+    python bench.py --from FILE --page PAGE
 
 Prints a table for each contest, and whether the goals were reached. Ends with 1 when a client of ours did not do its work, and with
 `--check` also when a goal was not reached.
@@ -46,9 +47,7 @@ def hold(contest: Contest, records: Records, pythons: Mapping[str, str], folder:
     told = contest.arguments(quick=quick)
     size = contest.quick_size if quick else contest.size
     for number in range(contest.quick_rounds if quick else contest.rounds):
-        clients = [
-            each for each in contest.clients if each.package in pythons and not (each.package and number >= contest.peer_rounds)
-        ]
+        clients = [each for each in contest.at(number) if each.package in pythons]
 
         def one(client: Client) -> Mapping[str, Any]:
             with Loopback(contest.plan, size) as loopback, tempfile.TemporaryDirectory(dir=folder) as own:
@@ -93,6 +92,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="where journals and files are written: on a real disk")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
     parser.add_argument("--page", type=Path, metavar="PAGE", help="write the tables to a page")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="source", help="measure nothing: take what was found from a file")
     parser.add_argument("--check", action="store_true", help="fail when a goal was measured and not reached")
     return parser.parse_args()
 
@@ -100,7 +100,7 @@ def arguments() -> argparse.Namespace:
 def run(contests: Sequence[Contest], records: Records, options: argparse.Namespace) -> list[str]:
     """Hold contests and print their tables; return what was not done as it should be."""
     pythons = {"": sys.executable, **dict(peer.rsplit("=", 1) for peer in options.peer)}
-    failures = []
+    failures: list[str] = []
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for contest in contests:
             failures += hold(contest, records, pythons, Path(folder), quick=options.quick)
@@ -112,8 +112,8 @@ def run(contests: Sequence[Contest], records: Records, options: argparse.Namespa
 def main() -> int:
     """Run, print, and write what is asked for; return the exit code."""
     options, began = arguments(), time.monotonic()
-    records = Records(about(quick=options.quick))
-    failures = run(chosen(options.only, quick=options.quick), records, options)
+    records = Records.read(options.source) if options.source else Records(about(quick=options.quick))
+    failures = [] if options.source else run(chosen(options.only, quick=options.quick), records, options)
     for line in ("", *goal_table(records)):
         say(line)
     say(f"\n{time.monotonic() - began:.0f} s; {len(failures)} not done as they should be")

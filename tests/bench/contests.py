@@ -71,6 +71,10 @@ class Contest:
         """The client that others are compared to."""
         return next((client for client in self.clients if client in BASES), self.clients[0])
 
+    def at(self, number: int) -> list[Client]:
+        """Return who takes part in a round, counted from 0."""
+        return [client for client in self.clients if not client.package or number < self.peer_rounds]
+
     def arguments(self, *, quick: bool) -> Mapping[str, Any]:
         """Return what a client is told to do."""
         return {**self.told, **(self.quick or {})} if quick else self.told
@@ -169,7 +173,7 @@ def _plain(name: str, key: str, scale: float = 1.0, *, form: str = "{:,.0f}", co
 POLL, SUBMIT, DONE = _cpu("poll", "polls"), _cpu("submit", "posts"), _a_second("jobs", "posts", compared=True)
 P99 = _late("p99", "p99")
 BYTES = _plain("KiB a waiting job", "bytes", 1 / 1024, form="{:,.1f}")
-MILLISECONDS = _plain("ms", "seconds", 1e3, form="{:,.1f}", compared=True)
+MILLISECONDS = _plain("ms of CPU", "cpu", 1e3, form="{:,.1f}", compared=True)
 _LATENESS = (_late("p50", "p50"), P99, _late("max", "most"))
 PRODUCT = Column(
     name="polls × latency, of a fixed interval's",
@@ -199,23 +203,24 @@ STARTS = Contest(
     words="What an import adds to a Python that has just started. `genbridge` loads `genbridge.client` when that is used.",
     clients=IMPORTS,
     columns=(
+        _plain("ms", "seconds", 1e3, form="{:,.1f}"),
         MILLISECONDS,
         _plain("MiB", "bytes", 1 / 1024**2, form="{:,.1f}", compared=True),
         _plain("modules", "modules"),
         _plain("packages", "packages"),
     ),
     quick={},
-    rounds=15,
+    rounds=10,
     quick_rounds=3,
-    peer_rounds=5,
+    peer_rounds=2,
 )
 SHELL = Contest(
     name="command",
     title="Commands, from start to end",
     clients=COMMANDS,
-    columns=(_plain("ms", "seconds", 1e3),),
+    columns=(_plain("ms", "seconds", 1e3), _plain("ms of CPU", "cpu", 1e3)),
     quick={},
-    rounds=10,
+    rounds=8,
     quick_rounds=2,
 )
 SUBMITS = Contest(
@@ -280,11 +285,11 @@ JOURNAL = Contest(
     words="The CPU of a submit, and how long the others take: the newest 50 jobs, what is to be resumed, what was spent.",
     clients=(EMPTY, MILLION),
     columns=LOOKS,
-    told={"task": "record", "jobs": 200, "times": 5, "interval": 60.0},
+    told={"task": "record", "jobs": 40, "times": 5, "interval": 60.0},
     rounds=3,
 )
 SHORT_JOURNAL = attrs.evolve(
-    JOURNAL, name="short-journal", clients=(EMPTY, SOME), told={**JOURNAL.told, "jobs": 50}, quick={}, rounds=0, quick_rounds=2
+    JOURNAL, name="short-journal", clients=(EMPTY, SOME), told=JOURNAL.told, quick={}, rounds=0, quick_rounds=2
 )
 FILES = Contest(
     name="file",

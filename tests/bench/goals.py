@@ -148,7 +148,7 @@ GOALS = (
     ),
     Goal(
         number="6",
-        words="import genbridge, to import asyncio",
+        words="CPU of import genbridge, to that of import asyncio",
         figure=partial(ratio, STARTS, IMPORTS[1], MILLISECONDS, IMPORTS[0]),
         limit=2,
     ),

@@ -4,8 +4,8 @@
 
 Prints its port, and ends with its standard input. `GET /meter` tells what it has counted and the CPU it has used; `POST /plan` sets
 how many seconds jobs take, from a list that is gone through again and again, and how many bytes a file has, and clears the counts.
-`GET /jobs` tells of each finished job how often it was asked for, how late that it was done was seen, and how long it took. A poll of
-any id is answered: a job that was never submitted goes on for ever, or is done at once where jobs take none.
+`GET /jobs` tells of each finished job how often it was asked for, how late that it was done was seen, and how long it took. A poll
+of any id is answered: a job that was never submitted goes on for ever, or is done at once where jobs take none.
 """
 
 from __future__ import annotations

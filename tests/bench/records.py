@@ -27,10 +27,9 @@ class Range:
         return median(self.values)
 
     def text(self, form: str) -> str:
-        """Return the median, and the least and the most."""
-        if len(self.values) == 1:
-            return form.format(self.middle)
-        return f"{form.format(self.middle)} ({form.format(min(self.values))}–{form.format(max(self.values))})"
+        """Return the median, and the least and the most where they differ."""
+        middle, least, most = (form.format(each) for each in (self.middle, min(self.values), max(self.values)))
+        return middle if least == most else f"{middle} ({least}–{most})"
 
 
 @attrs.define

@@ -22,8 +22,8 @@ service on loopback, in a process of its own, answers from bytes made beforehand
 the clients take turns, round after round: what counts are the ratios within a round, as the figures themselves are this machine's.
 Each is the median, with the least and the most beside it.
 
-genbridge has its durable journal on disk throughout. "aiohttp, one heap" is the cheapest loop over aiohttp that we know: one heap of
-when to ask for which job. Other clients are as they come; where they have no loop of their own for many jobs, each job has a task.
+genbridge has its durable journal on disk throughout. "aiohttp, one heap" is the cheapest loop over aiohttp that we know: one heap
+of when to ask for which job. Other clients are as they come; as none has a loop for many jobs, each job has a task of its own.
 
 This run was made by genbridge {genbridge} with Python {python} on {system}, {cores} cores{pinned}{quick}."""
 
