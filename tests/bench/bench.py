@@ -1,10 +1,11 @@
 """Measure genbridge beside the bare protocol and other clients, each at the same job, in one run.
 
     python bench.py [--quick] [--only NAME …] [--peer PACKAGE=PYTHON …] [--folder FOLDER] [--json FILE] [--page PAGE] [--check]
-    python bench.py --from FILE --page PAGE
+    python bench.py --from FILE [--only NAME …] [--json FILE] [--page PAGE]
 
-Prints a table for each contest, and whether the goals were reached. Ends with 1 when a client of ours did not do its work, and with
-`--check` also when a goal was not reached.
+Prints a table for each contest, and whether the goals were reached. `--from` takes what was found from a file, and measures only
+what `--only` names anew. The file is written after each contest, as all of them take long. Ends with 1 when a client of ours did
+not do its work, and with `--check` also when a goal was not reached.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ def say(text: str = "") -> None:
     sys.stdout.flush()
 
 
-def chosen(only: Sequence[str], *, quick: bool) -> list[Contest]:
+def chosen(only: Sequence[str] | None, *, quick: bool) -> list[Contest]:
     """Return the contests to hold."""
-    if only:
+    if only is not None:
         return [each for each in CONTESTS if each.name in only]
     return [each for each in CONTESTS if (each.quick is not None if quick else each.rounds)]
 
@@ -85,14 +86,14 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Measure genbridge beside the bare protocol and other clients.")
     parser.add_argument("--quick", action="store_true", help="two minutes' worth of it")
-    parser.add_argument("--only", action="append", default=[], choices=[each.name for each in CONTESTS], help="one contest")
+    parser.add_argument("--only", action="append", choices=[each.name for each in CONTESTS], help="one contest")
     parser.add_argument(
         "--peer", action="append", default=[], metavar="PACKAGE=PYTHON", help="another client, and the Python that has it"
     )
     parser.add_argument("--folder", type=Path, help="where journals and files are written: on a real disk")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
     parser.add_argument("--page", type=Path, metavar="PAGE", help="write the tables to a page")
-    parser.add_argument("--from", type=Path, metavar="FILE", dest="source", help="measure nothing: take what was found from a file")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="source", help="take what was found from a file")
     parser.add_argument("--check", action="store_true", help="fail when a goal was measured and not reached")
     return parser.parse_args()
 
@@ -103,24 +104,26 @@ def run(contests: Sequence[Contest], records: Records, options: argparse.Namespa
     failures: list[str] = []
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for contest in contests:
+            records.rounds.pop(contest.name, None)
             failures += hold(contest, records, pythons, Path(folder), quick=options.quick)
             for line in ("", contest.title, *contest_table(records, contest)):
                 say(line)
+            if options.json:
+                records.write(options.json)
     return failures
 
 
 def main() -> int:
     """Run, print, and write what is asked for; return the exit code."""
     options, began = arguments(), time.monotonic()
+    only = options.only or ([] if options.source else None)
     records = Records.read(options.source) if options.source else Records(about(quick=options.quick))
-    failures = [] if options.source else run(chosen(options.only, quick=options.quick), records, options)
+    failures = run(chosen(only, quick=options.quick), records, options)
     for line in ("", *goal_table(records)):
         say(line)
     say(f"\n{time.monotonic() - began:.0f} s; {len(failures)} not done as they should be")
     for line in failures:
         say(f"  {line}")
-    if options.json:
-        records.write(options.json)
     if options.page and not failures:
         write(options.page, records)
     missed = options.check and any(goal.reached(records) is False for goal in GOALS)

@@ -234,7 +234,7 @@ SUBMITS = Contest(
     done=_submitted,
 )
 THOUSAND = _waiting(1000, 1.0, OURS, HEAP, TASKS, *PEERS, quick={"seconds": 3.0, "settle": 1.0}, quick_rounds=2)
-TEN_THOUSAND = _waiting(10_000, 10.0, OURS, HEAP, TASKS, *PEERS, rounds=3)
+TEN_THOUSAND = _waiting(10_000, 10.0, OURS, HEAP, TASKS, *PEERS, rounds=2)
 GROWTH = (_waiting(10, 0.1, OURS, HEAP, rounds=2), _waiting(100, 0.1, OURS, HEAP, rounds=2))
 HUNDRED_THOUSAND = _waiting(100_000, 100.0, OURS, HEAP, rounds=1)
 BURST = Contest(
