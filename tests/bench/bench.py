@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -21,13 +22,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from contests import CONTESTS, Client, Contest
+from contests import CONTESTS, CURL, Client, Contest
 from goals import GOALS
 from loopback import PINNED, Loopback, measure
 from records import FAILED, Records
 from sheet import contest_table, goal_table, write
 
 from genbridge import __version__
+
+_PATIENCE, _PEER_PATIENCE = 1800.0, 120.0
+"""Seconds after which a measurement is given up: some clients come to a stand with many jobs."""
 
 
 def say(text: str = "") -> None:
@@ -45,27 +49,33 @@ def chosen(only: Sequence[str] | None, *, quick: bool) -> list[Contest]:
 
 def hold(contest: Contest, records: Records, pythons: Mapping[str, str], folder: Path, *, quick: bool) -> Iterator[str]:
     """Hold one contest; yield what was not done as it should be."""
-    told = contest.arguments(quick=quick)
     size = contest.quick_size if quick else contest.size
     for number in range(contest.quick_rounds if quick else contest.rounds):
-        clients = [each for each in contest.at(number) if each.package in pythons]
+        clients = [each for each in contest.at(number) if is_here(each, pythons)]
 
         def one(client: Client) -> Mapping[str, Any]:
             with Loopback(contest.plan, size) as loopback, tempfile.TemporaryDirectory(dir=folder) as own:
-                return attempt(client, pythons[client.package], {**told, "port": loopback.port, "folder": own})
+                told = {**contest.arguments(client, quick=quick), "port": loopback.port, "folder": own}
+                return attempt(client, pythons[client.package], told)
 
         with ThreadPoolExecutor(len(clients) if contest.together else 1) as turns:
             for client, found in zip(clients, turns.map(one, clients), strict=True):
                 records.add(contest, client.name, found)
-                if not client.package and (FAILED in found or not contest.done(found, {**told, "size": size})):
+                told = {**contest.arguments(client, quick=quick), "size": size}
+                if not client.package and (FAILED in found or not contest.done(found, told)):
                     yield f"{contest.title}: {client.name} did not do its work: {found}"
+
+
+def is_here(client: Client, pythons: Mapping[str, str]) -> bool:
+    """Whether a client is installed."""
+    return client.package in pythons and (client is not CURL or shutil.which("curl") is not None)
 
 
 def attempt(client: Client, python: str, told: Mapping[str, Any]) -> Mapping[str, Any]:
     """Measure one client once; what it cannot do is a finding too."""
     who = {"module": client.module, "way": client.way, "word": client.word, "interval": client.interval}
     try:
-        return measure(python, client.script, {**who, **told})
+        return measure(python, client.script, {**who, **told}, _PEER_PATIENCE if client.package else _PATIENCE)
     except RuntimeError as error:
         return {FAILED: str(error)[-300:]}
 
@@ -102,7 +112,7 @@ def run(contests: Sequence[Contest], records: Records, options: argparse.Namespa
     """Hold contests and print their tables; return what was not done as it should be."""
     pythons = {"": sys.executable, **dict(peer.rsplit("=", 1) for peer in options.peer)}
     failures: list[str] = []
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+    with tempfile.TemporaryDirectory(dir=options.folder and options.folder.absolute()) as folder:
         for contest in contests:
             records.rounds.pop(contest.name, None)
             failures += hold(contest, records, pythons, Path(folder), quick=options.quick)

@@ -46,8 +46,8 @@ class Contest:
     """One job that all get, in turn, several times over.
 
     `told` are the arguments, `quick` those of the short form where they differ; `None` leaves it out there. `plan` are the seconds
-    that the service takes for a job. Clients of other packages take part in `peer_rounds` of the rounds. `together` has all work at
-    the same time, where they mostly wait. `done` says whether a client did its work.
+    that the service takes for a job. Clients of other packages take part in `peer_rounds` of the rounds, with `peers_told` beside.
+    `together` has all work at the same time, where they mostly wait. `done` says whether a client did its work.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Contest:
     rounds: int = 5
     quick_rounds: int = 3
     peer_rounds: int = 1
+    peers_told: Mapping[str, Any] = attrs.field(factory=dict)
     together: bool = False
     done: Callable[[Found, Mapping[str, Any]], bool] = lambda found, told: True
 
@@ -75,9 +76,9 @@ class Contest:
         """Return who takes part in a round, counted from 0."""
         return [client for client in self.clients if not client.package or number < self.peer_rounds]
 
-    def arguments(self, *, quick: bool) -> Mapping[str, Any]:
+    def arguments(self, client: Client, *, quick: bool) -> Mapping[str, Any]:
         """Return what a client is told to do."""
-        return {**self.told, **(self.quick or {})} if quick else self.told
+        return {**self.told, **((quick and self.quick) or {}), **((client.package and self.peers_told) or {})}
 
 
 # Who.
@@ -251,10 +252,11 @@ BURST = Contest(
 MEMORY = Contest(
     name="memory",
     title="Memory of a waiting job, 10,000 of them",
-    words="What they add to 1,000 others, for which the connections are there already.",
+    words="What they add to 1,000 others, for which the connections are there already. Other clients ask seldom here.",
     clients=(OURS, HEAP, TASKS, *PEERS),
     columns=(BYTES,),
     told={"task": "hold", "first": 1000, "more": 10_000, "interval": 10.0, "settle": 11.0},
+    peers_told={"interval": 600.0},
     quick={"first": 200, "more": 1000, "interval": 1.0, "settle": 2.0},
     rounds=2,
     quick_rounds=1,

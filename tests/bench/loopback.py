@@ -22,7 +22,6 @@ sys.path.append(str(HERE / "clients"))
 
 from gauge import ask  # noqa: E402 (the clients' modules are found by their folder)
 
-_PATIENCE = 1800.0
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 PINNED = len(CORES) > 1
 
@@ -57,16 +56,16 @@ def pin(pid: int, cores: Sequence[int]) -> None:
         os.sched_setaffinity(pid, cores)
 
 
-def measure(python: str, script: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def measure(python: str, script: str, arguments: Mapping[str, Any], patience: float) -> dict[str, Any]:
     """Run one measurement in a process of its own; raises `RuntimeError` with what it complained of."""
     command = [python, str(HERE / "clients" / script), json.dumps(arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as process:
         pin(process.pid, CORES[:-1])
         try:
-            said, complaint = process.communicate(timeout=_PATIENCE)
+            said, complaint = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:
             process.kill()
-            raise RuntimeError(f"it was not done after {_PATIENCE:g} s") from None
+            raise RuntimeError(f"it was not done after {patience:g} s") from None
     if process.returncode:
         raise RuntimeError(complaint.strip().rpartition("\n")[2] or f"exit code {process.returncode}")
     found: dict[str, Any] = json.loads(said.splitlines()[-1])
