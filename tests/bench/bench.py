@@ -80,7 +80,7 @@ def attempt(client: Client, python: str, told: Mapping[str, Any]) -> Mapping[str
         return {FAILED: str(error)[-300:]}
 
 
-def about(*, quick: bool) -> dict[str, Any]:
+def about(*, quick: bool, note: str) -> dict[str, Any]:
     """Return where and with what this run is made."""
     return {
         "genbridge": __version__,
@@ -89,6 +89,7 @@ def about(*, quick: bool) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "pinned": PINNED,
         "quick": quick,
+        "note": note,
     }
 
 
@@ -104,6 +105,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
     parser.add_argument("--page", type=Path, metavar="PAGE", help="write the tables to a page")
     parser.add_argument("--from", type=Path, metavar="FILE", dest="source", help="take what was found from a file")
+    parser.add_argument("--note", default="", metavar="TEXT", help="what has to be said of this run on the page")
     parser.add_argument("--check", action="store_true", help="fail when a goal was measured and not reached")
     return parser.parse_args()
 
@@ -127,7 +129,7 @@ def main() -> int:
     """Run, print, and write what is asked for; return the exit code."""
     options, began = arguments(), time.monotonic()
     only = options.only or ([] if options.source else None)
-    records = Records.read(options.source) if options.source else Records(about(quick=options.quick))
+    records = Records.read(options.source) if options.source else Records(about(quick=options.quick, note=options.note))
     failures = run(chosen(only, quick=options.quick), records, options)
     for line in ("", *goal_table(records)):
         say(line)

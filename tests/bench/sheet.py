@@ -25,7 +25,7 @@ Each is the median, with the least and the most beside it.
 genbridge has its durable journal on disk throughout. "aiohttp, one heap" is the cheapest loop over aiohttp that we know: one heap
 of when to ask for which job. Other clients are as they come; as none has a loop for many jobs, each job has a task of its own.
 
-This run was made by genbridge {genbridge} with Python {python} on {system}, {cores} cores{pinned}{quick}."""
+This run was made by genbridge {genbridge} with Python {python} on {system}, {cores} cores{pinned}{quick}.{note}"""
 
 _GOALS = """\
 ## Goals
@@ -84,9 +84,12 @@ def goal_table(records: Records) -> Iterator[str]:
 def page(records: Records) -> str:
     """Return the page."""
     about: Mapping[str, Any] = records.about
-    quick = ", in the short form" if about["quick"] else ""
-    pinned = ", one of them the service's alone" if about["pinned"] else ""
-    blocks = [_INTRODUCTION.format(**{**about, "quick": quick, "pinned": pinned}), _GOALS, "\n".join(goal_table(records))]
+    words = {
+        "quick": ", in the short form" if about["quick"] else "",
+        "pinned": ", one of them the service's alone" if about["pinned"] else "",
+        "note": f" {about['note']}" if about["note"] else "",
+    }
+    blocks = [_INTRODUCTION.format(**{**about, **words}), _GOALS, "\n".join(goal_table(records))]
     for contest in CONTESTS:
         if records.of(contest):
             blocks += [f"## {contest.title}", *filter(None, [contest.words]), "\n".join(contest_table(records, contest))]
