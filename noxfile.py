@@ -31,6 +31,10 @@ HARNESSES = ROOT / "tests" / "faults"
 PEERS = ("openai", "fal-client", "litellm")
 """What people use today, to be put to the same faults."""
 
+BENCH = ROOT / "tests" / "bench"
+RIVALS = ("openai[aiohttp]", "litellm", "fal-client", "replicate", "google-genai<3")
+"""What people use today, to be measured at the same jobs; as `tests/bench/contests.py` names them."""
+
 INSTALLED_ONLY = {"PYTHONSAFEPATH": "1"}
 """Keeps the working directory, and so the sources, off the import path, in subprocesses too."""
 
@@ -134,7 +138,7 @@ def run_harness(session: nox.Session, script: str, *arguments: str) -> None:
 
 def peer(session: nox.Session, name: str) -> str:
     """Install another client in an environment of its own, and return the option that names its interpreter."""
-    place = Path(session.create_tmp(), name)
+    place = Path(session.create_tmp(), Requirement(name).name)
     python = place / "bin" / "python"
     if not python.exists():
         session.run("python", "-m", "venv", str(place))
@@ -168,3 +172,11 @@ def fuzz(session: nox.Session) -> None:
     # There is not a wheel for every Python and system; the harness does with Hypothesis then, and says so.
     session.run("python", "-m", "pip", "install", "--quiet", "--only-binary=:all:", "atheris", success_codes=[0, 1])
     run_harness(session, "fuzz.py", *session.posargs)
+
+
+@nox.session(python=COVERED, default=False, requires=["build"])
+def bench(session: nox.Session) -> None:
+    """Measure genbridge beside the bare protocol and other clients; `-- --quick` in two minutes, without the other clients."""
+    install(session, extras="[cli]")
+    peers = [] if "--quick" in session.posargs else [peer(session, name) for name in RIVALS]
+    session.run("python", str(BENCH / "bench.py"), "--folder", session.create_tmp(), *peers, *session.posargs)
