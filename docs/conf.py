@@ -33,8 +33,8 @@ nitpick_ignore_regex = [
     # What only type checkers import has no module to be found by.
     (r"py:.*", r"Config|Progress"),
     # What is inside, and appears in a public signature only as what it is.
-    (r"py:.*", r"(genbridge\.\w+\.)?(Clock|Domain|Journal|Secret|Terms|Transport|T)"),
-    (r"py:.*", r"genbridge\.(config|durations|keys|journal|polling|timing|transport|wire)\..*"),
+    (r"py:.*", r"(genbridge\.\w+\.)?(Clock|Domain|Journal|Line|Secret|Terms|Transport|T)"),
+    (r"py:.*", r"genbridge\.(config|durations|keys|journal|lines|polling|timing|transport|wire)\..*"),
 ]
 
 autodoc_member_order = "bysource"

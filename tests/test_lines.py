@@ -16,7 +16,7 @@ async def test_it_sends_as_a_transport_does() -> None:
     for _ in range(2):
         with pytest.raises(TransportError) as caught:
             await line.send(Call.get("/nowhere"), Origin(base_url="http://127.0.0.1:1"))
-        assert "no connection to 127.0.0.1:1 (Connection refused)" in caught.value.message
+        assert caught.value.message.startswith("no connection to 127.0.0.1:1")
     await line.aclose()
 
 
