@@ -74,6 +74,7 @@ class Account:
         self._clock = clock
         self.pace = pace
         self._origin: Origin | None = None
+        self._table = {model.provider_id: model for model in reversed(provider.models)}
         self._live: tuple[Model, ...] = ()
         self._live_until = 0.0
 
@@ -107,7 +108,8 @@ class Account:
     def _model(self, provider_model: str) -> Model | None:
         """Return a model as the service said it last, or else as it is in the plugin's own table."""
         live = self._live if self._live and self._clock.monotonic() < self._live_until else ()
-        return next((model for model in (*live, *self.provider.models) if model.provider_id == provider_model), None)
+        said = (model for model in live if model.provider_id == provider_model)
+        return next(said, None) or self._table.get(provider_model)
 
     def rules(self, job: Job) -> list[Rule]:
         """Return the limits that a submit of a job has to keep."""

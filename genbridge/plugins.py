@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import itemgetter
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -228,7 +229,10 @@ def _caller(hook: pluggy.HookCaller) -> Callable[[Mapping[str, Any]], Any]:
     if others:
         return lambda values: hook(**values)
     function, names = first.function, first.argnames
-    return lambda values: function(*[values[name] for name in names])
+    if len(names) < 2:
+        return lambda values: function(*map(values.__getitem__, names))
+    given = itemgetter(*names)
+    return lambda values: function(*given(values))
 
 
 def _broken_wrapper(wrapper: Wrapper, problems: Sequence[Problem]) -> PluginError:
