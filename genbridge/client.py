@@ -297,7 +297,7 @@ class Client:
             _check_same(known, plan.request)
             return await self._again(known, wish)
         _check_same(drive.job, plan.request)
-        return Handle(self._driver, job, drive)
+        return Handle(self._driver, drive)
 
     async def generate(
         self, request: Request, *, backend: str | None = None, max_cost: float | None = None, timeout: float | None = None
@@ -672,10 +672,11 @@ def _transport() -> Transport:
 class Handle:
     """One job, live: its record, its progress, its result."""
 
-    def __init__(self, scheduler: Scheduler, job: Job, drive: Drive | None = None, *, send: bool = True) -> None:
+    __slots__ = ("_known", "_scheduler", "_send")
+
+    def __init__(self, scheduler: Scheduler, known: Job | Drive, *, send: bool = True) -> None:
         self._scheduler = scheduler
-        self._job = job
-        self._drive = drive
+        self._known = known
         self._send = send
 
     def __repr__(self) -> str:
@@ -684,22 +685,22 @@ class Handle:
     @property
     def id(self) -> str:
         """The job's id on record."""
-        return self._job.id
+        return self.job.id
 
     @property
     def job(self) -> Job:
         """The job as it is known now."""
-        return self._drive.job if self._drive else self._job
+        return self._known if isinstance(self._known, Job) else self._known.job
 
     @property
     def expected(self) -> float | None:
         """How many seconds such a job usually takes, where anybody says."""
-        return self._scheduler.expected(self._drive) if self._drive else None
+        return None if isinstance(self._known, Job) else self._scheduler.expected(self._known)
 
     @property
     def usual(self) -> Usual | None:
         """Between what times such jobs usually take, once that was learned."""
-        return self._scheduler.usual(self._drive) if self._drive else None
+        return None if isinstance(self._known, Job) else self._scheduler.usual(self._known)
 
     async def events(self) -> AsyncIterator[Snapshot]:
         """Yield what is known now, then every observation until the job ends."""
@@ -725,7 +726,7 @@ class Handle:
         drive = await self._attach()
         await self._scheduler.wait(drive, timeout)
         if drive.job.status is JobStatus.EXPIRED:
-            self._job, self._drive = drive.job, None  # whoever asks again has the service asked again
+            self._known = drive.job  # whoever asks again has the service asked again
         if drive.error is not None:
             raise drive.error
         if drive.job.result is None:
@@ -734,7 +735,9 @@ class Handle:
 
     async def cancel(self) -> None:
         """Ask the service to stop the job; raises `CancelUnsupportedError` where it has no way to."""
-        self._job = await self._scheduler.cancel(self.job)
+        job = await self._scheduler.cancel(self.job)
+        if isinstance(self._known, Job):
+            self._known = job
 
     async def not_sent(self) -> Job:
         """Say of a job in doubt that the service never had it: you have looked.
@@ -742,8 +745,8 @@ class Handle:
         What it reserves is released, and it may be submitted again as another job. Raises `JobError` when it is not in doubt, and
         `JournalError` when another process drives it.
         """
-        self._job, self._drive = await self._scheduler.not_sent(self.job), None
-        return self._job
+        self._known = job = await self._scheduler.not_sent(self.job)
+        return job
 
     async def adopt(self, provider_id: str) -> None:
         """Give a job in doubt the id that you found it under at the service, so that it can be waited for and collected.
@@ -751,17 +754,17 @@ class Handle:
         Raises `RequestError` when another job on record has that id, `JobError` when this one is not in doubt, and `JournalError`
         when another process drives it.
         """
-        self._job, self._drive = await self._scheduler.adopt(self.job, provider_id), None
+        self._known = await self._scheduler.adopt(self.job, provider_id)
 
     async def _attach(self, listen: Listener | None = None) -> Drive:
-        if self._drive is None:
-            self._drive = await self._scheduler.attach(self._job, send=self._send)
+        if isinstance(self._known, Job):
+            self._known = await self._scheduler.attach(self._known, send=self._send)
         if listen is not None:
-            self._drive.follow(listen)
-        return self._drive
+            self._known.follow(listen)
+        return self._known
 
     async def _settled(self) -> None:
         """Wait until the job has ended, or for as long as such a job may take."""
-        if self._drive is not None:
+        if not isinstance(self._known, Job):
             with suppress(JobTimeoutError):
-                await self._scheduler.wait(self._drive, None)
+                await self._scheduler.wait(self._known, None)

@@ -7,6 +7,7 @@ duration is rarely known exactly: the job was done at some time between the poll
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from math import erfc, exp, inf, log, pi, sqrt
 
 import attrs
@@ -129,7 +130,13 @@ def key_of(job: Job) -> Key:
     else:
         varied = (request.resolution, request.duration)
     variant = " ".join("-" if value is None else str(value) for value in varied)
-    return Key(job.provider, job.provider_model, job.media.value, variant)
+    return _key(job.provider, job.provider_model, job.media.value, variant)
+
+
+@lru_cache(maxsize=1024)
+def _key(provider: str, model: str, media: str, variant: str) -> Key:
+    """Return the one key for all jobs of a sort."""
+    return Key(provider, model, media, variant)
 
 
 def forecast(learned: Learned) -> Forecast:
