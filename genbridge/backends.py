@@ -101,7 +101,7 @@ class Account:
         self._live_until = self._clock.monotonic() + self.provider.catalogue_ttl
 
     def usual(self, provider_model: str) -> float | None:
-        """Return how many seconds a model usually takes."""
+        """Return how many seconds a model takes, by the service's or the plugin's word."""
         model = self._model(provider_model)
         return None if model is None or model.expected is None else model.expected / self.pace
 

@@ -38,8 +38,9 @@ _DEPTH = 0.56
 _KNOWN = 3.0
 """From how many jobs on people are told."""
 _TENTH = 1.2816
-"""The normal quantile of nine in ten; the next is that of nineteen in twenty."""
+"""The normal quantile of nine in ten ..."""
 _TWENTIETH = 1.6449
+"""... and that of nineteen in twenty."""
 
 
 @attrs.frozen(cache_hash=True)

@@ -45,10 +45,10 @@ _BEAT = 5.0
 """Seconds between two signs of life."""
 _CLOSING = 95.0
 """Seconds that closing waits for the answer to a POST under way: as long as the transport does by default."""
-_MARGIN = 5.0
-"""Seconds that closing waits longer than a configured `submit_timeout`."""
 _HURRIED = 5.0
 """The same when the program is interrupted or fails."""
+_MARGIN = 5.0
+"""Seconds that closing waits longer than a configured `submit_timeout`."""
 
 
 class Scheduler:

@@ -42,6 +42,7 @@ _PLAIN = re.compile(r"(?:/[\w~-][\w.~-]*)+", re.ASCII)
 """A path that is written on the wire as it is."""
 _REPEATS_BY_NATURE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _UNTRACED = frozenset({"GET"})
+"""What starts nothing, so that it does not matter how far it came."""
 
 _BEFORE_SENDING = (
     aiohttp.ClientConnectorError,
