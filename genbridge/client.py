@@ -262,7 +262,7 @@ class Client:
         return handle
 
     def _check_price(self, job: Job, wish: Wish) -> None:
-        if not _is_agreed(job.quote, wish.agreed):
+        if wish.agreed is not None and not _is_within(job.quote, wish.agreed):
             raise _dearer(job.quote, wish.agreed)
         budget = budget_of(self._account_of(job.backend, job.provider).config, wish.max_cost)
         check(job.backend, job.quote, Budget(per_job=budget.per_job), Usage())
@@ -617,19 +617,21 @@ def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
 
 def _agreed(plans: list[tuple[Account, Plan]], agreed: float | None) -> list[tuple[Account, Plan]]:
     """Return the plans that cost no more than was agreed to; raises `BudgetError` where none is left."""
-    kept = [(account, plan) for account, plan in plans if _is_agreed(plan.quote, agreed)]
+    if agreed is None:
+        return plans
+    kept = [(account, plan) for account, plan in plans if _is_within(plan.quote, agreed)]
     if not kept:
         raise _dearer(plans[0][1].quote, agreed)
     return kept
 
 
-def _is_agreed(quote: Quote, agreed: float | None) -> bool:
-    return agreed is None or (quote.amount is not None and not exceeds(quote.amount, agreed))
+def _is_within(quote: Quote, agreed: float) -> bool:
+    return quote.amount is not None and not exceeds(quote.amount, agreed)
 
 
-def _dearer(quote: Quote, agreed: float | None) -> BudgetError:
-    told = "" if agreed is None else f", and not the {number(agreed)} that was agreed to"
-    return BudgetError(f"it would cost {quote}{told}; nothing was sent. Ask for the price anew", quote=quote)
+def _dearer(quote: Quote, agreed: float) -> BudgetError:
+    told = f"it would cost {quote}, and not the {number(agreed)} that was agreed to; nothing was sent"
+    return BudgetError(f"{told}. Ask for the price anew", quote=quote)
 
 
 def _check_same(job: Job, request: Request) -> None:
