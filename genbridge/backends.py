@@ -195,8 +195,8 @@ class Account:
     async def submit(self, job: Job, request: Request, *, check: Callable[[], None] = lambda: None) -> Snapshot:
         """Make the paid call for a job; raises `BackendError` with a `verdict`.
 
-        `request` is the job's with its references uploaded. `check` raises `TransportError` when such a call must
-        not leave any more.
+        `request` is the job's with its references uploaded. `check` raises `TransportError` when such a call must not leave
+        any more.
         """
         paid = _PaidCalls(self._send_paid, self._send_patiently, self._clock, self.provider.refusals, check)
         try:

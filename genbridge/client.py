@@ -205,9 +205,9 @@ class Client:
 
         `id` is an id of your own for what is to be made: however often it is submitted, also by other processes, it is paid for
         once. The job on record is returned then; only one that certainly started nothing is sent anew, and with `retry_failed` one
-        that the service failed to make. One on record that was never sent is sent, at its
-        quote of then. `save_to` is the folder for its files: when this process does not come to saving them, `resume` does.
-        `observe` is told of all that is seen of the job, such as what it waits for.
+        that the service failed to make. One on record that was never sent is sent, at its quote of then. `save_to` is the folder
+        for its files: when this process does not come to saving them, `resume` does. `observe` is told of all that is seen of the
+        job, such as what it waits for.
 
         Raises `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap,
         `BackendError` when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
@@ -361,8 +361,8 @@ class Client:
 
         Each request has an id that comes from `name` and from the request itself, or from its place in `ids`, so that the same
         batch run again goes on where it was and pays for nothing twice; another name makes everything anew. `backend` is one for
-        all, or one each. `max_cost` is for one job and `max_total` for all that would be sent now, among
-        them those on record that were never sent.
+        all, or one each. `max_cost` is for one job and `max_total` for all that would be sent now, among them those on record that
+        were never sent.
 
         Raises `RequestError` with every problem of every request, and `BudgetError` when all together would exceed a cap.
         """
@@ -721,8 +721,8 @@ class Handle:
         """Wait for the result.
 
         `timeout` is in seconds; left out, it is what the backend's poll policy says for the medium. Raises `JobTimeoutError` when
-        it is over (the job goes on, and is still followed), or the `JobError` that the job ended with. A job that has
-        expired is asked about once more, and goes on where the service knows it after all.
+        it is over (the job goes on, and is still followed), or the `JobError` that the job ended with. A job that has expired is
+        asked about once more, and goes on where the service knows it after all.
         """
         drive = await self._attach()
         await self._scheduler.wait(drive, timeout)

@@ -328,8 +328,8 @@ def _redirection(reply: Reply, call: Call, url: URL, secret: Secret | None) -> T
         return None
     target = _target(reply) if secret is None else secret.struck_from(_target(reply))
     return TransportError(
-        f"{_where(call, url)} is redirected to {target} (HTTP {reply.status}), which is not followed; set the "
-        "backend's base_url to the service's own address",
+        f"{_where(call, url)} is redirected to {target} (HTTP {reply.status}), which is not followed; set the backend's "
+        "base_url to the service's own address",
         verdict=Verdict.UNKNOWN,
     )
 
