@@ -164,7 +164,7 @@ class Polls:
         drive.due = now - drive.started + delay
         self._agenda.put(drive, delay)
 
-    def hurry(self, drive: Drive, seconds: float) -> None:
+    def wanted_within(self, drive: Drive, seconds: float) -> None:
         """Ask once more before somebody gives up waiting, in so many seconds."""
         now = self._clock.monotonic()
         drive.until = min(drive.until if drive.until > now else inf, now + seconds)

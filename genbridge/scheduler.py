@@ -213,7 +213,7 @@ class Scheduler:
         """Wait until a job has ended, for some seconds or as long as such a job may take; raises `JobTimeoutError`."""
         if seconds is None:
             seconds = drive.account.poll_policy.deadline(drive.job.media)
-        self._polls.hurry(drive, seconds)
+        self._polls.wanted_within(drive, seconds)
         if await wait_for(self._clock, drive.ended, seconds):
             return
         note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""
