@@ -98,11 +98,11 @@ _HOMES = {
     "batches": "Batch Entry Outcome",
     "blocking": "BlockingBatch BlockingClient BlockingHandle generate save",
     "budgets": "Budget Usage Used",
-    "durations": "Usual",
     "catalogue": "Anything Capabilities Choice Group Limits Model Option Price Provider Range ReferenceRule Setting Text",
     "client": "Client Handle",
     "config": "BackendConfig Config Route Secret",
     "downloads": "DownloadPolicy Progress",
+    "durations": "Usual",
     "errors": (
         "AuthenticationError BackendError BudgetError CancelUnsupportedError ConfigError ContentPolicyError DownloadError "
         "GenbridgeError InsufficientCreditsError InvalidRequestError JobCancelledError JobError JobExpiredError JobFailedError "

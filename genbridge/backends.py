@@ -63,6 +63,7 @@ class Account:
         self.config = config
         self.provider = provider
         self.plugin = plugin
+        self.pace = pace
         self.backend = Backend(
             name=config.name,
             provider=provider.name,
@@ -72,7 +73,6 @@ class Account:
         self.poll_policy = _policy(provider.poll, config)
         self._transport = transport
         self._clock = clock
-        self.pace = pace
         self._origin: Origin | None = None
         self._table = {model.provider_id: model for model in reversed(provider.models)}
         self._live: tuple[Model, ...] = ()
@@ -88,9 +88,13 @@ class Account:
 
     def _known(self) -> tuple[Model, ...]:
         """Return the plugin's own table, with what the service said of the same models in the last minutes, and of others."""
-        live = {model.provider_id: model for model in self._live} if self._clock.monotonic() < self._live_until else {}
+        live = {model.provider_id: model for model in self._said()}
         table = [live.pop(model.provider_id, model) for model in self.provider.models]
         return (*table, *live.values())
+
+    def _said(self) -> tuple[Model, ...]:
+        """Return what the service has said in the last minutes."""
+        return self._live if self._live and self._clock.monotonic() < self._live_until else ()
 
     async def _refresh(self) -> None:
         if self._clock.monotonic() < self._live_until:
@@ -101,15 +105,14 @@ class Account:
         self._live_until = self._clock.monotonic() + self.provider.catalogue_ttl
 
     def usual(self, provider_model: str) -> float | None:
-        """Return how many seconds a model usually takes."""
+        """Return how many seconds a model takes, by the service's or the plugin's word."""
         model = self._model(provider_model)
         return None if model is None or model.expected is None else model.expected / self.pace
 
     def _model(self, provider_model: str) -> Model | None:
         """Return a model as the service said it last, or else as it is in the plugin's own table."""
-        live = self._live if self._live and self._clock.monotonic() < self._live_until else ()
-        said = (model for model in live if model.provider_id == provider_model)
-        return next(said, None) or self._table.get(provider_model)
+        live = (model for model in self._said() if model.provider_id == provider_model)
+        return next(live, None) or self._table.get(provider_model)
 
     def rules(self, job: Job) -> list[Rule]:
         """Return the limits that a submit of a job has to keep."""
@@ -192,8 +195,8 @@ class Account:
     async def submit(self, job: Job, request: Request, *, check: Callable[[], None] = lambda: None) -> Snapshot:
         """Make the paid call for a job; raises `BackendError` with a `verdict`.
 
-        `request` is the job's with its references uploaded. `check` raises `TransportError` when such a call must
-        not leave any more.
+        `request` is the job's with its references uploaded. `check` raises `TransportError` when such a call must not leave
+        any more.
         """
         paid = _PaidCalls(self._send_paid, self._send_patiently, self._clock, self.provider.refusals, check)
         try:
@@ -239,7 +242,7 @@ class Account:
 
     async def poll(self, job: Job) -> Snapshot:
         """Ask once how a job is doing; raises `BackendError` when there is no usable answer."""
-        try:
+        try:  # what `_named` does, without a context manager for every poll
             return self._read(job, await self._perform("poll", self._send, job=job))
         except BackendError as error:
             error.backend = error.backend or self.name

@@ -205,9 +205,9 @@ class Client:
 
         `id` is an id of your own for what is to be made: however often it is submitted, also by other processes, it is paid for
         once. The job on record is returned then; only one that certainly started nothing is sent anew, and with `retry_failed` one
-        that the service failed to make. One on record that was never sent is sent, at its
-        quote of then. `save_to` is the folder for its files: when this process does not come to saving them, `resume` does.
-        `observe` is told of all that is seen of the job, such as what it waits for.
+        that the service failed to make. One on record that was never sent is sent, at its quote of then. `save_to` is the folder
+        for its files: when this process does not come to saving them, `resume` does. `observe` is told of all that is seen of the
+        job, such as what it waits for.
 
         Raises `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap,
         `BackendError` when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
@@ -262,7 +262,7 @@ class Client:
         return handle
 
     def _check_price(self, job: Job, wish: Wish) -> None:
-        if not _is_agreed(job.quote, wish.agreed):
+        if wish.agreed is not None and not _is_within(job.quote, wish.agreed):
             raise _dearer(job.quote, wish.agreed)
         budget = budget_of(self._account_of(job.backend, job.provider).config, wish.max_cost)
         check(job.backend, job.quote, Budget(per_job=budget.per_job), Usage())
@@ -361,8 +361,8 @@ class Client:
 
         Each request has an id that comes from `name` and from the request itself, or from its place in `ids`, so that the same
         batch run again goes on where it was and pays for nothing twice; another name makes everything anew. `backend` is one for
-        all, or one each. `max_cost` is for one job and `max_total` for all that would be sent now, among
-        them those on record that were never sent.
+        all, or one each. `max_cost` is for one job and `max_total` for all that would be sent now, among them those on record that
+        were never sent.
 
         Raises `RequestError` with every problem of every request, and `BudgetError` when all together would exceed a cap.
         """
@@ -617,19 +617,21 @@ def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
 
 def _agreed(plans: list[tuple[Account, Plan]], agreed: float | None) -> list[tuple[Account, Plan]]:
     """Return the plans that cost no more than was agreed to; raises `BudgetError` where none is left."""
-    kept = [(account, plan) for account, plan in plans if _is_agreed(plan.quote, agreed)]
+    if agreed is None:
+        return plans
+    kept = [(account, plan) for account, plan in plans if _is_within(plan.quote, agreed)]
     if not kept:
         raise _dearer(plans[0][1].quote, agreed)
     return kept
 
 
-def _is_agreed(quote: Quote, agreed: float | None) -> bool:
-    return agreed is None or (quote.amount is not None and not exceeds(quote.amount, agreed))
+def _is_within(quote: Quote, agreed: float) -> bool:
+    return quote.amount is not None and not exceeds(quote.amount, agreed)
 
 
-def _dearer(quote: Quote, agreed: float | None) -> BudgetError:
-    told = "" if agreed is None else f", and not the {number(agreed)} that was agreed to"
-    return BudgetError(f"it would cost {quote}{told}; nothing was sent. Ask for the price anew", quote=quote)
+def _dearer(quote: Quote, agreed: float) -> BudgetError:
+    told = f"it would cost {quote}, and not the {number(agreed)} that was agreed to; nothing was sent"
+    return BudgetError(f"{told}. Ask for the price anew", quote=quote)
 
 
 def _check_same(job: Job, request: Request) -> None:
@@ -720,8 +722,8 @@ class Handle:
         """Wait for the result.
 
         `timeout` is in seconds; left out, it is what the backend's poll policy says for the medium. Raises `JobTimeoutError` when
-        it is over (the job goes on, and is still followed), or the `JobError` that the job ended with. A job that has
-        expired is asked about once more, and goes on where the service knows it after all.
+        it is over (the job goes on, and is still followed), or the `JobError` that the job ended with. A job that has expired is
+        asked about once more, and goes on where the service knows it after all.
         """
         drive = await self._attach()
         await self._scheduler.wait(drive, timeout)

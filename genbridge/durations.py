@@ -36,11 +36,12 @@ _FAR = 9.0
 """So many spreads before the mean nothing ends."""
 _DEPTH = 0.56
 """How deep into a long gap between two polls its end is looked for, as a share of the whole time, when durations have changed."""
-_KNOWN = 3.0
+_TELLING = 3.0
 """From how many jobs on people are told."""
 _TENTH = 1.2816
-"""The normal quantile of nine in ten; the next is that of nineteen in twenty."""
+"""The normal quantile of nine in ten ..."""
 _TWENTIETH = 1.6449
+"""... and that of nineteen in twenty."""
 
 
 @attrs.frozen(cache_hash=True)
@@ -76,6 +77,11 @@ class Learned:
     def guess(cls, seconds: float) -> Learned:
         """Return what is known from somebody's word alone."""
         return cls(_GUESS, log(seconds))
+
+    @property
+    def telling(self) -> bool:
+        """Whether it was learned of enough jobs to say how long such jobs usually take."""
+        return self.count >= _TELLING
 
     @property
     def sound(self) -> bool:
@@ -149,7 +155,7 @@ def forecast(learned: Learned) -> Forecast:
 
 def usual(learned: Learned | None) -> Usual | None:
     """Return how long jobs usually take, once there were some."""
-    if learned is None or learned.count < _KNOWN:
+    if learned is None or not learned.telling:
         return None
     likely = forecast(learned)
     return Usual(low=likely.quantile(-_TENTH), high=likely.quantile(_TENTH), late=likely.quantile(_TWENTIETH))

@@ -239,7 +239,7 @@ class JobCancelledError(JobError):
 
 
 class JobExpiredError(JobError):
-    """The service no longer knows the job."""
+    """The service no longer knows the job; whoever waits for it again has it asked about once more."""
 
 
 class CancelUnsupportedError(JobError):

@@ -6,21 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Self
 
-import attrs
-
 from genbridge.config import load_journal
 from genbridge.errors import JournalError
 from genbridge.journal import Journal, open_journal
 from genbridge.types import Job, JobStatus
 
 _PAGE = 200
-
-
-@attrs.frozen
-class Found:
-    """A job on record, as a `Handle` has it."""
-
-    job: Job
 
 
 class Ledger:
@@ -41,9 +32,9 @@ class Ledger:
     async def __aexit__(self, *_: object) -> None:
         await self._journal.aclose()
 
-    def handle(self, job: str) -> Found:
+    def job(self, job_id: str) -> Job:
         """Return the job of an id, or of a beginning of it that no other has; raises `JournalError` where there is none."""
-        return Found(find(self._journal, job))
+        return find(self._journal, job_id)
 
     def jobs(
         self,

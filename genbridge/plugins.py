@@ -52,8 +52,7 @@ _ANSWERS: dict[str, tuple[tuple[type, ...], str]] = {
     "catalogue": ((tuple,), "a list of Model"),
     "quote": ((Quote, type(None)), "a Quote or None"),
 }
-"""What each hook returns."""
-_ANYTHING: tuple[tuple[type, ...], str] = ((object,), "")
+"""What each hook returns; what is not named here may return anything."""
 _REPLY: tuple[tuple[type, ...], str] = ((Reply, Snapshot), "a Reply")
 _OUTCOMES: dict[str, tuple[tuple[type, ...], str]] = {
     "upload": ((str,), "a URL"),
@@ -157,12 +156,12 @@ class Plugin:
 
 def _answer_problem(hook: str, answer: object) -> str | None:
     """Say what is wrong with a hook's answer, or return `None`."""
-    kinds, words = _ANSWERS.get(hook, _ANYTHING)
-    if kinds is _ANYTHING[0] or not isinstance(answer, kinds):
+    kinds, words = _ANSWERS.get(hook, ((), ""))
+    if not isinstance(answer, kinds):
         if inspect.iscoroutine(answer):
             answer.close()
             return "returned a coroutine; hooks describe calls and are plain functions or generators"
-        if not isinstance(answer, kinds):
+        if kinds:
             return f"returned {type(answer).__name__}, not {words}"
     if isinstance(answer, tuple) and (problem := _items_problem(answer, _ITEMS[hook])):
         return f"returned a list that {problem}"

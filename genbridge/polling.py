@@ -47,8 +47,9 @@ _TRUST = 3.0
 """How much longer than `_NOT_WORSE` a wait may be when a percentage says so."""
 
 _STEP = 0.1
+"""How many spreads apart the points of a curve are ..."""
 _REACH = 7.0
-"""A curve is made of points so many spreads apart, and reaches so many from the median."""
+"""... and how many it reaches from the median."""
 _COARSE = 0.03
 """How exact spreads are, so that few curves have to be made."""
 
@@ -61,15 +62,17 @@ class Seen:
     at: float = 0.0
     """The time of the last of them, when the job was not done."""
     progress: float = 0.0
-    """The last percentage that was new, and when that was."""
+    """The last percentage that was new, from 0 to 1."""
     progress_at: float = 0.0
+    """When it was seen."""
     end: float | None = None
     """When the job will be done by its percentage."""
     queued: float = 0.0
-    """The time of the last that said that the job had not begun, and of the first that said it had."""
+    """The time of the last that said that the job had not begun."""
     began: float | None = None
+    """The time of the first after it that said that the job had."""
     missed: bool = attrs.field(default=False, kw_only=True)
-    """Whether any failed since."""
+    """Whether any poll has failed since the last that was answered."""
 
     def after(self, elapsed: float, progress: float | None, *, queued: bool = False) -> Seen:
         """Return what is known after one more answer."""

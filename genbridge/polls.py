@@ -164,7 +164,7 @@ class Polls:
         drive.due = now - drive.started + delay
         self._agenda.put(drive, delay)
 
-    def hurry(self, drive: Drive, seconds: float) -> None:
+    def wanted_within(self, drive: Drive, seconds: float) -> None:
         """Ask once more before somebody gives up waiting, in so many seconds."""
         now = self._clock.monotonic()
         drive.until = min(drive.until if drive.until > now else inf, now + seconds)
@@ -184,7 +184,7 @@ class Polls:
     def _running(self, drive: Drive) -> Learned | None:
         """Return for how long the service works on such jobs, where it was seen when it began with this one."""
         learned = None if drive.seen.began is None else self._experience.of(drive.key.running)
-        return None if usual(learned) is None or learned is None else learned.at_pace(drive.account.pace)
+        return learned.at_pace(drive.account.pace) if learned is not None and learned.telling else None
 
     def _guessed(self, drive: Drive) -> Learned | None:
         """Return what the service or its plugin says, for as long as nothing was learned."""
@@ -197,7 +197,7 @@ class Polls:
     def expected(self, drive: Drive) -> float | None:
         """Return how long the job usually takes, in seconds, by what was learned or as far as anybody says."""
         learned = self._learned(drive)
-        return self._said(drive) if usual(learned) is None or learned is None else forecast(learned).median
+        return forecast(learned).median if learned is not None and learned.telling else self._said(drive)
 
     def usual(self, drive: Drive) -> Usual | None:
         """Return between what times such jobs usually take, once it was learned."""

@@ -45,10 +45,10 @@ _BEAT = 5.0
 """Seconds between two signs of life."""
 _CLOSING = 95.0
 """Seconds that closing waits for the answer to a POST under way: as long as the transport does by default."""
-_MARGIN = 5.0
-"""Seconds that closing waits longer than a configured `submit_timeout`."""
 _HURRIED = 5.0
 """The same when the program is interrupted or fails."""
+_MARGIN = 5.0
+"""Seconds that closing waits longer than a configured `submit_timeout`."""
 
 
 class Scheduler:
@@ -213,7 +213,7 @@ class Scheduler:
         """Wait until a job has ended, for some seconds or as long as such a job may take; raises `JobTimeoutError`."""
         if seconds is None:
             seconds = drive.account.poll_policy.deadline(drive.job.media)
-        self._polls.hurry(drive, seconds)
+        self._polls.wanted_within(drive, seconds)
         if await wait_for(self._clock, drive.ended, seconds):
             return
         note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""

@@ -42,6 +42,7 @@ _PLAIN = re.compile(r"(?:/[\w~-][\w.~-]*)+", re.ASCII)
 """A path that is written on the wire as it is."""
 _REPEATS_BY_NATURE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _UNTRACED = frozenset({"GET"})
+"""What starts nothing, so that it does not matter how far it came."""
 
 _BEFORE_SENDING = (
     aiohttp.ClientConnectorError,
@@ -327,8 +328,8 @@ def _redirection(reply: Reply, call: Call, url: URL, secret: Secret | None) -> T
         return None
     target = _target(reply) if secret is None else secret.struck_from(_target(reply))
     return TransportError(
-        f"{_where(call, url)} is redirected to {target} (HTTP {reply.status}), which is not followed; set the "
-        "backend's base_url to the service's own address",
+        f"{_where(call, url)} is redirected to {target} (HTTP {reply.status}), which is not followed; set the backend's "
+        "base_url to the service's own address",
         verdict=Verdict.UNKNOWN,
     )
 

@@ -23,14 +23,14 @@ async def test_it_has_the_jobs_that_a_client_has(tmp_path: Path) -> None:
         assert [third, second, first] == [job.id async for job in ledger.jobs()]
         assert [third, second] == [job.id async for job in ledger.jobs(limit=2)]
         assert [] == [job.id async for job in ledger.jobs(backend="another")]
-        assert "one" == ledger.handle(first).job.request.prompt
+        assert "one" == ledger.job(first).request.prompt
 
 
 async def test_a_job_that_is_not_on_record_is_an_error(tmp_path: Path) -> None:
     """It says how to see those that are."""
     async with Ledger(journal=tmp_path / "jobs.db") as ledger:
         with pytest.raises(JournalError, match="`genbridge jobs list` shows them"):
-            ledger.handle("nobody")
+            ledger.job("nobody")
 
 
 async def test_it_is_where_the_configuration_says(tmp_path: Path) -> None:

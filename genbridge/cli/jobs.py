@@ -94,7 +94,7 @@ def show(session: Session, *, job_id: str) -> None:
     """Show everything that is on record of one job; asks no service."""
 
     async def work(ledger: Ledger) -> Job:
-        return ledger.handle(job_id).job
+        return ledger.job(job_id)
 
     job = session.look(work)
     if session.json:

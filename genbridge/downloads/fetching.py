@@ -173,8 +173,9 @@ class _Delivery:
     asset: Asset
     part: Part
     _arrived: int = attrs.field(default=0, init=False)
-    """How many bytes there are, with those that are not written yet, and `_head` is the first of them."""
+    """How many bytes there are, with those that are not written yet."""
     _head: bytes = attrs.field(default=b"", init=False)
+    """The first of them."""
 
     async def run(self) -> None:
         """Fill the part; raises `DownloadError` when that cannot be."""

@@ -267,11 +267,11 @@ class SqliteJournal:
         """Record that a job's files are where they were wanted."""
         await self._store.do(lambda db: db.execute("update jobs set save_to = null where id = ?", (job_id,)))
 
-    # Looking at it.
-
     async def settle(self, lease: Lease, job: Job) -> bool:
         """Record what a person says of a job in doubt; `False` when the lease is lost or another job has the service's id."""
         return await self._write(job, _SETTLE, {"epoch": lease.epoch, "backend": job.backend})
+
+    # Looking at it.
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job's record."""

@@ -232,6 +232,9 @@ class FakeClient:
         handle.send = send
         return handle
 
+    def job(self, job_id: str) -> Job:
+        return self.handle(job_id).job
+
     async def resume(self, *, wait: bool = True, send: bool = True) -> list[FakeHandle]:
         self.asked.append(("resume", wait))
         unsent = () if send else await self.unsent()

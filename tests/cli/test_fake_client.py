@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from genbridge.client import Client, Handle
+from genbridge.ledger import Ledger
 from genbridge.types import Job
 
 OF_CLIENT = (
@@ -25,6 +26,7 @@ OF_CLIENT = (
     "usual",
     "download",
 )
+OF_LEDGER = ("job", "jobs")
 OF_HANDLE = ("events", "result", "cancel", "not_sent", "adopt")
 
 
@@ -44,6 +46,12 @@ def test_the_client_takes_what_the_real_one_takes(client: Any, name: str) -> Non
     assert taken(methods(Client)[name]) == taken(methods(type(client))[name])
 
 
+@pytest.mark.parametrize("name", OF_LEDGER)
+def test_it_stands_in_for_the_record_too(client: Any, name: str) -> None:
+    """What is asked of the record alone is asked there in the same way."""
+    assert taken(methods(Ledger)[name]) == taken(methods(type(client))[name])
+
+
 @pytest.mark.parametrize("name", OF_HANDLE)
 def test_its_handles_take_what_the_real_ones_take(client: Any, make_job: Callable[..., Job], name: str) -> None:
     """And here."""
@@ -53,4 +61,4 @@ def test_its_handles_take_what_the_real_ones_take(client: Any, make_job: Callabl
 def test_no_method_is_without_its_comparison(client: Any, make_job: Callable[..., Job]) -> None:
     """What is added to one of them is compared too, and has a real method behind it."""
     fake = {*methods(type(client)), *methods(type(client.handle(make_job())))}
-    assert {*OF_CLIENT, *OF_HANDLE} == fake
+    assert {*OF_CLIENT, *OF_LEDGER, *OF_HANDLE} == fake
