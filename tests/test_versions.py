@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from enum import Enum
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from genbridge.budgets import Budget
 from genbridge.catalogue import Limits
 from genbridge.config import BackendConfig, Config, Secret
 from genbridge.downloads import download
-from genbridge.journal import Paused
+from genbridge.journal import Paused, schema
 from genbridge.journal.schema import VERSION
 from genbridge.journal.sqlite import SqliteJournal
 from genbridge.limits import Rule, Wait
@@ -200,6 +201,18 @@ def test_the_old_journal_has_something_of_everything(journal_file: Path) -> None
     assert any(job["failure"] and job["failure"]["code"] for job in LISTED)
     assert 1 == version(journal_file) < VERSION
     assert all(rows(journal_file).values())
+
+
+def test_the_steps_that_lead_to_the_tables_are_not_changed() -> None:
+    """A journal that has taken one does not take it again: what is to be otherwise is a step of its own, with its digest here."""
+    steps = [
+        "2dd261d28294d0c9",
+        "18882bc2dd33e21a",
+        "1809156d6bf3811e",
+        "2d4dfca45a887531",
+        "250f0cb88fa9b382",
+    ]
+    assert steps == [sha256(step.encode()).hexdigest()[:16] for step in schema._STEPS]
 
 
 async def test_every_old_job_reads_as_the_release_that_wrote_it_read_it(journal_file: Path) -> None:
