@@ -210,7 +210,8 @@ async def prepare(
         except RequestError as error:
             problems += _placed(f"requests[{index}]", error)
     if problems:
-        raise RequestError(f"the batch has {len(problems)} mistakes; nothing was sent", problems=problems)
+        count = f"{len(problems)} mistakes" if len(problems) > 1 else "a mistake"
+        raise RequestError(f"the batch has {count}; nothing was sent", problems=problems)
     batch = Batch(client, entries, max_cost=max_cost, retry_failed=retry_failed)
     _check_total(batch.totals, max_total)
     await _check_budgets(client, entries, max_cost)

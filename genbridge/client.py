@@ -178,8 +178,8 @@ class Client:
         They are named by the service's own id and the medium; those of which too few jobs were seen are left out.
         """
         accounts, _ = self._candidates(backend)
-        providers = {account.provider.name for account in accounts}
-        return by_model(await self._record.durations(), providers)
+        paces = {account.provider.name: account.pace for account in accounts}
+        return by_model(await self._record.durations(), paces)
 
     async def quote(self, request: Request, *, backend: str | None = None) -> Quote:
         """Check a request and return what it will cost; sends nothing. Raises `RequestError` with every problem."""

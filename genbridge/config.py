@@ -584,6 +584,8 @@ def _journal(table: Table, around: _Surroundings) -> JournalConfig:
         table.wrong("path", f"{text.partition('://')[0]}:// is not supported by this version; give the path of a file")
     elif "\0" in text:
         table.wrong("path", f"{text!r} is not a path")
+    elif around.path(text or "x").is_dir():
+        table.wrong("path", f"{text!r} is a folder; give the path of a file in it, such as {text.rstrip('/')}/jobs.db")
     elif text:
         return JournalConfig(path=around.path(text))
     return JournalConfig()

@@ -6,7 +6,7 @@ duration is rarely known exactly: the job was done at some time between the poll
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import erfc, exp, inf, log, pi, sqrt
 
@@ -170,12 +170,12 @@ def merged(several: Sequence[Learned]) -> Learned | None:
     return Learned(count, mean, sum(each.squares + each.count * (each.mean - mean) ** 2 for each in several))
 
 
-def by_model(durations: Mapping[Key, Learned], providers: Collection[str]) -> dict[tuple[str, Media], Usual]:
-    """Return how long the models of some providers usually take, whatever is asked of them."""
+def by_model(durations: Mapping[Key, Learned], paces: Mapping[str, float]) -> dict[tuple[str, Media], Usual]:
+    """Return how long the models of some providers usually take, whatever is asked of them; each has a pace of its own."""
     several: dict[tuple[str, Media], list[Learned]] = {}
     for key, learned in durations.items():
-        if key.provider in providers and key.phase == "whole":
-            several.setdefault((key.model, Media(key.media)), []).append(learned)
+        if key.provider in paces and key.phase == "whole":
+            several.setdefault((key.model, Media(key.media)), []).append(learned.at_pace(paces[key.provider]))
     return {model: found for model, known in several.items() if (found := usual(merged(known)))}
 
 

@@ -19,11 +19,12 @@ class Ledger:
 
     No provider is loaded and no backend is looked at, so that what was paid for can be seen also where these cannot be used.
     `config` is the path of a configuration file, or `None` to find it, and `journal` that of the record, or `None` for where the
-    configuration says.
+    configuration says. One that is not there is empty, and is not made.
     """
 
     def __init__(self, config: Path | None = None, *, journal: Path | None = None) -> None:
-        self._journal = open_journal(journal or load_journal(config).file())
+        path = journal or load_journal(config).file()
+        self._journal = open_journal(path if path is not None and path.exists() else None)
 
     async def __aenter__(self) -> Self:
         await self._journal.open()

@@ -143,7 +143,7 @@ def test_a_model_is_told_of_whatever_is_asked_of_it() -> None:
         Key("other", "clip-1", "video", "720p 5"): NINETY,
         Key("studio", "still-1", "image", "- - 1"): Learned(1.0, 3.0),
     }
-    found = by_model({**dict.fromkeys(keys, NINETY), **others}, {"studio"})
+    found = by_model({**dict.fromkeys(keys, NINETY), **others}, {"studio": 1.0})
     assert {("clip-1", Media.VIDEO): usual(merged([NINETY, NINETY]))} == found
 
 

@@ -47,3 +47,10 @@ def test_a_mistake_in_where_it_is_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="1 mistake") as caught:
         Ledger(tmp_path / "genbridge.toml")
     assert ["journal.path"] == [problem.field for problem in caught.value.problems]
+
+
+async def test_a_record_that_is_not_there_is_empty_and_is_not_made(tmp_path: Path) -> None:
+    """A mistyped path leaves no folders behind."""
+    async with Ledger(journal=tmp_path / "nowhere" / "jobs.db") as ledger:
+        assert [] == [job.id async for job in ledger.jobs()]
+    assert not (tmp_path / "nowhere").exists()

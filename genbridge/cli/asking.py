@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 from rich.text import Text
@@ -12,7 +13,12 @@ from genbridge.cli.console import clean, is_dynamic, remark, stderr
 
 
 async def ask(question: str) -> str | None:
-    """Ask a question on stderr, and return the line that is answered on stdin, or `None` where there is none to come."""
+    """Ask a question on stderr, and return the line that is answered on stdin, or `None` where there is none to come.
+
+    What was typed before it was asked is no answer to it.
+    """
+    if can_ask():
+        _forget_typed(sys.stdin)
     stderr().print(Text(clean(question)), end=" ", soft_wrap=not is_dynamic(sys.stderr))
     sys.stderr.flush()
     try:
@@ -30,6 +36,15 @@ async def ask(question: str) -> str | None:
 def can_ask() -> bool:
     """Whether there is somebody to ask."""
     return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _forget_typed(stream: TextIO) -> None:
+    try:
+        import termios  # noqa: PLC0415 (there is none on Windows)
+    except ImportError:
+        return
+    with suppress(OSError, termios.error):  # what is a terminal by name only
+        termios.tcflush(stream.fileno(), termios.TCIFLUSH)
 
 
 async def _typed(stream: TextIO) -> None:

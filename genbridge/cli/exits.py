@@ -38,7 +38,7 @@ MEANINGS = {
     Exit.OK: "done",
     Exit.FAILED: "a job failed, was cancelled or is no longer known; or an error in genbridge itself",
     Exit.USAGE: "wrong usage or an invalid request; nothing was sent",
-    Exit.SETUP: "the configuration, a provider's package or the record of jobs cannot be used",
+    Exit.SETUP: "the configuration, a provider's package or the record of jobs cannot be used, or has no such job",
     Exit.REFUSED: "the service refused, or could not be reached; nothing was started",
     Exit.UNKNOWN: "a submit may have been accepted and may be billed; it is on record and is not sent again",
     Exit.TIMEOUT: "the wait ended; the job goes on",

@@ -103,6 +103,7 @@ def show(session: Session, *, job_id: str) -> None:
     print_table(None, [(name, value) for name, value in _facts(job) if value])
     if job.status is JobStatus.UNKNOWN:
         remark("the service may have accepted it and may bill it; nothing is sent again by itself")
+        remark(f"say what became of it with: {session.command('jobs', 'reconcile', job.id)}")
     elif not job.status.terminal:
         remark(f"collect it with: {session.command('jobs', 'wait', job.id)}")
 

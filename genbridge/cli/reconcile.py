@@ -203,7 +203,7 @@ async def _ask_services(settling: Settling, handles: Sequence[Handle]) -> list[H
         if handle.job.status is JobStatus.SUBMITTING:
             remark(f"job {handle.id} is being sent by another process at the moment; it is left to that")
         elif handle.job.status is not JobStatus.UNKNOWN:
-            settling.tell(handle.job, f"settled by the service: {handle.job.status}")
+            settling.tell(handle.job, f"it is settled: {handle.job.status}")
     return [handle for handle in handles if handle.job.status is JobStatus.UNKNOWN]
 
 

@@ -14,7 +14,7 @@ import click
 
 import genbridge
 from genbridge.cli.console import log_to_stderr
-from genbridge.errors import ConfigError, GenbridgeError
+from genbridge.errors import ConfigError, GenbridgeError, JournalError
 from genbridge.lines import Line
 from genbridge.tries import given_id
 from genbridge.types import JobStatus
@@ -41,6 +41,8 @@ def open_ledger(session: Session) -> Ledger:
     """Return the record that a run looks at, which is that of its client."""
     from genbridge.ledger import Ledger  # noqa: PLC0415 (loaded when it is used)
 
+    if session.journal is not None and not session.journal.exists():
+        raise JournalError(f"there is no record of jobs at {str(session.journal)!r}; look at the path")
     journal = _state_folder() / "sandbox.db" if session.sandbox and session.journal is None else session.journal
     return Ledger(session.config, journal=journal)
 

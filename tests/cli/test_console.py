@@ -169,6 +169,23 @@ async def test_a_question_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="it needs a terminal")
+async def test_what_was_typed_before_a_question_is_no_answer_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has seen what it would agree to."""
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "r") as terminal, os.fdopen(ours, "w") as hand:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        hand.write("y\nyes\n")
+        hand.flush()
+        asking = asyncio.ensure_future(ask("really?"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        hand.write("no\n")
+        hand.flush()
+
+        assert "no" == await asking
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="it needs a terminal")
 async def test_a_question_that_is_given_up_leaves_the_loop_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -144,11 +144,14 @@ def test_a_job_is_shown_with_its_files(cli: Cli) -> None:
 
 
 def test_names_that_are_the_same_are_shown_once(cli: Cli) -> None:
-    """And a job that may be billed says that nothing is sent again."""
+    """And a job that may be billed says that nothing is sent again, and how it is settled."""
     run = cli("jobs", "show", "lost")
 
     assert "model          painter-1\nbackend        studio\n" in run.stdout
-    assert "the service may have accepted it and may bill it; nothing is sent again by itself\n" == run.stderr
+    assert (
+        "the service may have accepted it and may bill it; nothing is sent again by itself\n"
+        "say what became of it with: genbridge jobs reconcile lost\n"
+    ) == run.stderr
 
 
 def test_a_failure_is_shown(cli: Cli, client: Any, make_job: Callable[..., Job]) -> None:

@@ -197,7 +197,7 @@ def test_what_the_service_settles_is_not_asked_about(cli: Cli, client: Any, answ
     run = cli("jobs", "reconcile")
 
     assert (0, "queued", "failed") == (run.exit_code, standing(client)["first"], standing(client)["second+2"])
-    assert "image painter-1 on studio, job first: settled by the service: queued" in run.stdout.splitlines()
+    assert "image painter-1 on studio, job first: it is settled: queued" in run.stdout.splitlines()
     assert "1 of 1" in run.stdout
 
 
