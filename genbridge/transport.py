@@ -305,7 +305,7 @@ class _TooLongError(Exception):
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """Return the whole body, whose end gives the connection back; when it is not to be had, the connection is closed."""
     if response.content.is_eof():
-        return response.content.read_nowait()
+        return _bounded(response.content.read_nowait())
     try:
         return await _gathered(response.content)
     except BaseException:
@@ -316,10 +316,14 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 async def _gathered(content: aiohttp.StreamReader) -> bytes:
     chunks = bytearray()
     while chunk := await content.readany():
-        chunks += chunk
-        if len(chunks) > _MOST_BYTES:
-            raise _TooLongError
+        chunks += _bounded(chunk, len(chunks))
     return bytes(chunks)
+
+
+def _bounded(chunk: bytes, before: int = 0) -> bytes:
+    if before + len(chunk) > _MOST_BYTES:
+        raise _TooLongError
+    return chunk
 
 
 def _redirection(reply: Reply, call: Call, url: URL, secret: Secret | None) -> TransportError | None:
