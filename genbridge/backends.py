@@ -24,6 +24,7 @@ from genbridge.limits import Rule
 from genbridge.plugins import Plugin
 from genbridge.polling import PollPolicy
 from genbridge.prices import price
+from genbridge.snapshots import sound
 from genbridge.timing import Clock
 from genbridge.types import Backend, Job, JobStatus, Quote, Reference, Request, Snapshot, Verdict
 from genbridge.validation import check
@@ -262,8 +263,10 @@ class Account:
     def _read(self, job: Job, answer: Reply | Snapshot) -> Snapshot:
         """Return what an answer says; an exchange may have read it itself."""
         if isinstance(answer, Snapshot):
-            return answer
-        snapshot: Snapshot = self.plugin.call("normalize", backend=self.backend, job=job, reply=answer)
+            return sound(answer)
+        snapshot = sound(self.plugin.call("normalize", backend=self.backend, job=job, reply=answer))
+        if snapshot.poll_after is None and answer.retry_after is not None:
+            return attrs.evolve(snapshot, poll_after=answer.retry_after)
         return snapshot
 
     # Calls and exchanges.

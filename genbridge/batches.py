@@ -158,7 +158,7 @@ class Batch:
         )
         line = entry.wish, entry.quote.model if entry.quote else None
         async with self._turns.setdefault(line, asyncio.Semaphore(self._at_once(entry))):
-            if entry.job is None and self._doubts[entry.wish] >= _MOST_DOUBTS:
+            if entry.price is not None and self._doubts[entry.wish] >= _MOST_DOUBTS:
                 raise TransportError(_TOO_DOUBTFUL, backend=entry.backend, verdict=Verdict.NOT_SENT)
             return await self._client._carry_out(entry.request, entry.wish, wish)  # noqa: SLF001 (it is a part of the client)
 

@@ -62,6 +62,8 @@ _OWN_PACKAGE = "genbridge"
 _KEYS = UUID("6f0d3c2e-9a52-5b0e-8f5e-3f7c9d1b2a40")
 """The name space of idempotency keys that are made of a caller's id."""
 _ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+_SAVED_AT_ONCE = 16
+"""Of how many jobs files are saved at the same time: each takes connections and open files."""
 _AT_ONCE = 200
 """How many jobs are taken up at the same time."""
 _EVERYTHING = "sandbox"
@@ -95,6 +97,7 @@ class Client:
         self._pace = 1.0
         self._stack = AsyncExitStack()
         self._accounts: dict[str, Account] = {}
+        self._saving = asyncio.Semaphore(_SAVED_AT_ONCE)
         self._config: Config | None = None
         self._journal: Journal | None = None
         self._scheduler: Scheduler | None = None
@@ -258,7 +261,9 @@ class Client:
         if job.status is JobStatus.PENDING:
             self._check_price(job, wish)
         handle = Handle(self._driver, job)
-        await handle._attach(wish.observe)  # noqa: SLF001 (the two are one module's)
+        drive = await handle._attach(wish.observe)  # noqa: SLF001 (the two are one module's)
+        if job.status is JobStatus.PENDING and drive.lease is not None:
+            await self._driver.accepted(drive)
         return handle
 
     def _check_price(self, job: Job, wish: Wish) -> None:
@@ -440,16 +445,21 @@ class Client:
 
         When a link is no longer valid, the service is asked for a fresh one. Raises `DownloadError`.
         """
+        async with self._saving:
+            paths = await self._fetched(result, directory, progress)
+        with suppress(JournalError):
+            await self._record.saved(result.job_id)
+        return paths
+
+    async def _fetched(self, result: Result, directory: Path | str, progress: Callable[[Progress], None] | None) -> list[Path]:
         try:
-            paths = await self._fetch(result, directory, progress)
+            return await self._fetch(result, directory, progress)
         except DownloadError as error:
             fresh = await self._with_fresh_links(result) if error.expired else None
             if fresh is None:
                 raise
-            paths = await self._fetch(fresh, directory, progress)
-            await self._keep(fresh)
-        with suppress(JournalError):
-            await self._record.saved(result.job_id)
+        paths = await self._fetch(fresh, directory, progress)
+        await self._keep(fresh)
         return paths
 
     async def _keep(self, result: Result) -> None:

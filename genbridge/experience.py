@@ -55,7 +55,8 @@ class Experience:
 
     def take(self, lesson: Lesson) -> None:
         """Learn here what the journal has learned."""
-        self._known[lesson.key] = learn(self.of(lesson.key), lesson.least, lesson.most)
+        with suppress(ArithmeticError, ValueError):
+            self._known[lesson.key] = learn(self.of(lesson.key), lesson.least, lesson.most)
 
     def lessons(self, drive: Drive) -> Sequence[Lesson]:
         """Return what a job that is done teaches; nothing when it may have been done for long before anybody asked."""

@@ -52,7 +52,8 @@ class Polls:
             snapshot = await drive.account.poll(drive.job)
         except GenbridgeError as error:
             await self._missed(drive, error)
-        else:
+            return
+        if not drive.ended.is_set():  # as by a cancel meanwhile
             drive.misses, drive.missing_since = 0, None
             await self.observe(drive, snapshot)
 

@@ -129,12 +129,14 @@ class Scheduler:
             self._spawn(self._guard(drive, self._submits.begin, drive, patience))
         elif listen is not None:
             drive.follow(listen)
+        await self.accepted(drive)
+        return None if drive.on_record else drive
+
+    async def accepted(self, drive: Drive) -> None:
+        """Wait until the service has accepted a job; raises what went wrong."""
         await drive.accepted.wait()
-        if drive.on_record:
-            return None
         if drive.error is not None and drive.job.status is not JobStatus.CANCELLED and drive.job.provider_id is None:
             raise drive.error
-        return drive
 
     async def attach(self, job: Job, *, send: bool = True) -> Drive:
         """Drive a job on record to its end, or watch it while another process does; `send` says whether also one never sent."""
@@ -147,6 +149,7 @@ class Scheduler:
                 job=job, account=account, budget=account.config.budget, alone=not account.plugin.supports("recover"), send=send
             )
             drive.taking = self._task(self._take_first(drive))
+        drive.send = drive.send or send
         if drive.taking is not None:
             await asyncio.shield(drive.taking)
         return drive

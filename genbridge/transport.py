@@ -37,6 +37,8 @@ _CONNECT = 15.0
 _CONNECTED_WITHIN = _CONNECT + 1.0
 """Seconds after which a paid request does not leave any more, as somebody else may have found that it never did."""
 _TIMEOUT = 30.0
+_PLACES = 100
+"""How many calls that are not paid for are made at the same time."""
 _MOST_BYTES = 32 * 1024**2
 _PLAIN = re.compile(r"(?:/[\w~-][\w.~-]*)+", re.ASCII)
 """A path that is written on the wire as it is."""
@@ -92,6 +94,7 @@ class Transport:
         self._submit_timeout = submit_timeout
         self._timeout = timeout
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._places = asyncio.Semaphore(_PLACES)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -109,7 +112,11 @@ class Transport:
         body = _body(call, url)
         _check_headers(call, url)
         started = time.perf_counter()
-        outcome = await self._attempt(call, url, origin, body)
+        if call.method in _REPEATS_BY_NATURE:
+            async with self._places:  # outside its own time, which a call that waits for a connection would use up
+                outcome = await self._attempt(call, url, origin, body)
+        else:
+            outcome = await self._attempt(call, url, origin, body)
         if _log.isEnabledFor(logging.DEBUG):
             said = outcome if isinstance(outcome, TransportError) else f"HTTP {outcome.status}"
             _log.debug("%s: %s in %.0f ms", _where(call, url), said, (time.perf_counter() - started) * 1000)

@@ -23,6 +23,7 @@ from genbridge import (
     Capabilities,
     Certainty,
     ConfigError,
+    Cost,
     Exchange,
     Failure,
     File,
@@ -312,6 +313,23 @@ async def test_a_paid_call_that_must_not_leave_any_more_does_not(shape: str) -> 
         await clock.run(account.submit(JOB, REQUEST, check=too_late))
     assert 0 == script.sent.count("POST /jobs")
     assert (Verdict.UNKNOWN if shape == "after another POST" else Verdict.NOT_SENT) is caught.value.verdict
+
+
+async def test_a_pause_that_a_good_answer_asks_for_is_heard() -> None:
+    """From the header, where the plugin says nothing of it."""
+    account, _, clock = an_account(Reply.of({"id": "p1"}, headers={"Retry-After": "60"}))
+    assert 60.0 == (await clock.run(account.poll(attrs.evolve(JOB, provider_id="p1")))).poll_after
+
+
+async def test_a_number_that_is_none_does_not_lose_a_job() -> None:
+    """The service's id is what counts."""
+
+    def wild(reply: Reply) -> Snapshot:
+        return attrs.evolve(normalize(reply), cost=Cost(amount="a lot"), progress="half")  # type: ignore[arg-type]
+
+    account, _, clock = an_account(normalize=wild)
+    snapshot = await clock.run(account.submit(JOB, REQUEST))
+    assert ("p1", None, None) == (snapshot.provider_id, snapshot.cost, snapshot.progress)
 
 
 # Submits with a key.

@@ -378,7 +378,8 @@ async def test_a_job_that_was_never_sent_is_held_to_what_it_may_cost_too(tmp_pat
         assert ["wish"] == [job.id for job in await client.unsent()]
     assert 1 == len(service.posts)
     async with opened(service, journal=tmp_path / "jobs.db") as client:
-        handle = await client.submit(REQUEST, id="wish", max_cost=50)
+        handle = await service.clock.run(client.submit(REQUEST, id="wish", max_cost=50))
+        assert "p1" == handle.job.provider_id
         await service.clock.run(handle.result())
     assert 2 == len(service.posts)
 

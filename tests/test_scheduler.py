@@ -553,6 +553,29 @@ async def test_a_cancel_that_the_service_takes_its_time_with_goes_on_polling() -
     assert [2.0, 4.0] == [at for call, at in service.sent if call.method == "GET"]
 
 
+async def test_a_poll_under_way_says_nothing_of_a_job_that_was_cancelled_meanwhile() -> None:
+    """Its answer is older than the cancel's."""
+    answered = asyncio.Event()
+
+    class Late(Service):
+        async def send(self, call: Call, origin: Origin) -> Reply:
+            reply = await super().send(call, origin)
+            if call.method == "GET":
+                await answered.wait()
+            return reply
+
+    service = Late(submits=[accepted()], polls=[running()], deletes=[Reply.of({"id": "p1", "status": "cancelled"})])
+    async with opened(service, studio=KeyedStudio()) as client:
+        handle = await client.submit(REQUEST)
+        with pytest.raises(JobTimeoutError):
+            await service.clock.run(handle.result(timeout=30))
+        assert 1 == len(service.poll_times)
+        await handle.cancel()
+        answered.set()
+        await service.clock.run(service.clock.sleep(1))
+        assert JobStatus.CANCELLED is handle.job.status
+
+
 async def test_a_job_that_waits_to_be_sent_can_be_cancelled() -> None:
     """Nothing is sent, and it costs nothing."""
     service = a_service(polls=[running()])
@@ -678,6 +701,21 @@ async def test_a_job_that_is_only_watched_is_not_sent_when_its_driver_goes(tmp_p
         assert [job.id] == [each.id for each in await other.unsent()]
         assert 1 == len(service.posts)
         await service.clock.run(other.handle(job.id).result())
+    assert 2 == len(service.posts)
+
+
+async def test_who_only_watches_a_job_does_not_keep_another_from_sending_it(tmp_path: Path) -> None:
+    """Though both follow it in one process."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        submit = asyncio.create_task(client.submit(REQUEST, id="fox"))
+        await refused_once(service, client)
+    submit.cancel()
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        watch = asyncio.ensure_future(client.handle("fox", send=False).result())
+        handle = await service.clock.run(client.submit(REQUEST, id="fox"))
+        assert "p1" == handle.job.provider_id
+        assert 1 == len((await service.clock.run(watch)).assets)
     assert 2 == len(service.posts)
 
 

@@ -143,3 +143,21 @@ async def test_writes_that_follow_each_other_closely_share_a_transaction(tmp_pat
     assert 2 == statements.count("begin immediate")
     assert ["a", "b", "c", "first"] == await store.do(words)
     await store.aclose()
+
+
+async def test_a_value_that_sqlite_does_not_take_fails_nobody_else(tmp_path: Path) -> None:
+    """Though it is in the same transaction."""
+    store = Store(tmp_path / "words.db", a_table)
+    await store.open()
+    gate = Gate()
+    waiting = asyncio.create_task(store.do(gate))
+    await asyncio.sleep(0)
+    tasks = [asyncio.create_task(store.do(writing(word))) for word in ("a", "a", "b")]
+    tasks.append(asyncio.create_task(store.do(writing([]))))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    gate.open()
+    await waiting
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert ["a", JournalError, "b", JournalError] == [type(end) if isinstance(end, Exception) else end for end in ended]
+    assert ["a", "b"] == await store.do(words)
+    await store.aclose()

@@ -36,6 +36,8 @@ _PAUSE = 0.01
 """Seconds between two tries at what SQLite does not wait for by itself."""
 _PRIMARY = 0xFF
 """The part of an SQLite error code that says what it is; the rest says more exactly which."""
+_OF_THE_VALUES = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
+"""Errors that are of what was to be written, and not of the file: they fail nobody else's work."""
 _OPENING = threading.Lock()
 """Held while a file is made and opened: to close one lets go of all locks that this process has on it, SQLite's too."""
 
@@ -66,6 +68,8 @@ class _Outcome:
     work: _Work
     value: Any = None
     failure: BaseException | None = None
+    torn: bool = False
+    """Whether a statement of it has failed, which may have written some of what it was to write."""
 
     def tell(self) -> None:
         """Tell whoever waits, unless they have given up."""
@@ -228,7 +232,7 @@ class Store:
         """Do one thing; raises `_HalfDone` when there is something to undo, which is rare enough to cost nobody a savepoint."""
         written = db.total_changes
         outcome = self._outcome(db, work)
-        if outcome.failure is not None and db.total_changes != written:
+        if outcome.torn or (outcome.failure is not None and db.total_changes != written):
             raise _HalfDone
         return outcome
 
@@ -244,6 +248,8 @@ class Store:
     def _outcome(self, db: sqlite3.Connection, work: _Work) -> _Outcome:
         try:
             return _Outcome(work, work.run(db))
+        except _OF_THE_VALUES as error:
+            return _Outcome(work, failure=self._error("written", error), torn=True)
         except sqlite3.Error:
             raise
         except GenbridgeError as error:
