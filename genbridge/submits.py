@@ -59,7 +59,7 @@ class Submits:
         self._polls = polls
         self._clock = clock
         self._end = end
-        self._turns: dict[tuple[str, str], asyncio.Lock] = {}
+        self._lines: dict[tuple[str, str], asyncio.Semaphore] = {}
         self._posting: dict[str, Drive] = {}
         self._stopped = False
 
@@ -102,23 +102,40 @@ class Submits:
                 return
 
     async def _admit(self, drive: Drive) -> Attempt | None:
-        """Wait until the limits allow a submit and record the intent; `None` when the job was stopped or taken over meanwhile."""
-        if drive.lease is None:
+        """Wait until the limits allow a submit and record the intent; `None` when the job was stopped or taken over meanwhile.
+
+        Where nobody waits yet many ask at once, and share a transaction. Those who have to wait stand in line.
+        """
+        line = self._lines.setdefault((drive.job.backend, drive.job.model), asyncio.Semaphore(1))
+        if not (drive.alone or line.locked()):
+            answer = await self._ask(drive)
+            if not isinstance(answer, Wait):
+                return answer
+        async with line:
+            return await self._wait(drive)
+
+    async def _wait(self, drive: Drive) -> Attempt | None:
+        """Wait as the first in line."""
+        while True:
+            if drive.alone:
+                await self._others_answered(drive)
+            answer = await self._ask(drive)
+            if not isinstance(answer, Wait):
+                return answer
+            drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {answer.seconds:.0f} s: {answer.reason}"))
+            await wait_for(self._clock, drive.stop, answer.seconds)
+
+    async def _ask(self, drive: Drive) -> Attempt | Wait | None:
+        """Record the intent if the limits allow it now; else return how long to wait, or `None` when nothing is to be sent."""
+        if drive.stop.is_set():
+            await self._polls.finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=nothing(drive.job, "it was never sent")))
             return None
-        async with self._turns.setdefault((drive.job.backend, drive.job.model), asyncio.Lock()):
-            while not drive.stop.is_set():
-                if drive.alone:
-                    await self._others_answered(drive)
-                if self._stopped:
-                    return None
-                answer = await self._begin_submit(drive, drive.lease)
-                if not isinstance(answer, Wait):
-                    self._began(drive, answer)
-                    return answer
-                drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {answer.seconds:.0f} s: {answer.reason}"))
-                await wait_for(self._clock, drive.stop, answer.seconds)
-        await self._polls.finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=nothing(drive.job, "it was never sent")))
-        return None
+        if self._stopped or drive.lease is None:
+            return None
+        answer = await self._begin_submit(drive, drive.lease)
+        if not isinstance(answer, Wait):
+            self._began(drive, answer)
+        return answer
 
     async def _others_answered(self, drive: Drive) -> None:
         """Wait until what came of the last POST that was to be alone is on record; then it is this one's turn."""

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from studio import (
     KEY,
@@ -1292,3 +1293,31 @@ async def test_a_model_at_its_limit_does_not_hold_up_another() -> None:
         await client.submit(ImageRequest("a hat"))
         held.cancel()
     assert 2 == len(service.posts)
+
+
+async def test_intents_of_jobs_that_are_submitted_together_go_into_the_journal_together() -> None:
+    """One does not wait until that of another is on record, so that many can share a transaction."""
+    service = a_service(polls=[running()])
+    both = asyncio.Barrier(2)
+
+    class Meeting(InlineJournal):
+        async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Any:
+            await both.wait()
+            return await super().begin_submit(lease, rules, budget)
+
+    async with asyncio.timeout(10), opened(service, journal=Meeting(None)) as client:
+        await asyncio.gather(client.submit(REQUEST), client.submit(REQUEST))
+    assert 2 == len(service.posts)
+
+
+async def test_jobs_that_wait_for_a_limit_are_sent_in_their_order() -> None:
+    """One that comes later stands behind them, also when the limit allows another again at that moment."""
+    service = a_service(polls=[running()])
+    config = a_config(submits_per_minute=1)
+    texts = ["the first", "the second", "the third", "the fourth"]
+    async with opened(service, config=config) as client:
+        tasks = [asyncio.create_task(client.submit(attrs.evolve(REQUEST, prompt=text))) for text in texts[:3]]
+        await service.clock.run(tasks[1])
+        tasks.append(asyncio.create_task(client.submit(attrs.evolve(REQUEST, prompt=texts[3]))))
+        await service.clock.run(asyncio.gather(*tasks))
+    assert texts == [call.json["prompt"] for call in service.posts]
