@@ -175,7 +175,7 @@ class Account:
 
     async def upload(self, request: Request, model: str) -> Request:
         """Make a request's local references reachable and return it with their URLs; that pays for nothing."""
-        if all(isinstance(reference.source, str) for reference in request.references):
+        if not has_files(request):
             return request
         try:
             with self._named():
@@ -378,6 +378,11 @@ async def _repeated(once: Callable[[], Awaitable[Reply]], clock: Clock, *, again
         await clock.sleep(pause)
         pause *= 2
     return await once()
+
+
+def has_files(request: Request) -> bool:
+    """Whether a request has local references, which are uploaded before it is submitted."""
+    return any(not isinstance(reference.source, str) for reference in request.references)
 
 
 def _struck(reply: Reply, secret: Secret) -> Reply:

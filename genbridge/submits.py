@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
+from typing import TypeVar
 
 import attrs
 
+from genbridge.backends import has_files
 from genbridge.drives import LIVE, Drive, nothing, snapshot_of
 from genbridge.errors import BackendError, GenbridgeError, NotFoundError, RateLimitError, TransportError
-from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
+from genbridge.journal import NOT_SENT, Attempt, Journal, Paused
 from genbridge.limits import Wait
 from genbridge.polls import Polls
 from genbridge.timing import Clock, wait_for
@@ -25,6 +27,8 @@ from genbridge.types import Failure, JobStatus, Snapshot, Verdict
 from genbridge.writer import Writer
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 """Waits, in seconds, before a submit that was certainly not sent is tried again."""
@@ -68,20 +72,32 @@ class Submits:
         self._stopped = True
 
     async def begin(self, drive: Drive, patience: float) -> None:
-        """Record a job and submit it, unless one of its id is on record."""
-        drive.lease = await self._journal.add(drive.job, drive.budget)
-        if drive.lease is not None:
-            await self.submit(drive, patience)
+        """Record a job, and where nothing has to come before its POST the intent with it, and submit it; unless it is on record."""
+        rules = None if self._comes_later(drive) else drive.account.rules(drive.job)
+        lease = drive.lease = await self._intend(drive, self._journal.add(drive.job, drive.budget, rules))
+        if lease is None:
+            drive.on_record = True
+            self._end(drive)
             return
-        drive.on_record = True
-        self._end(drive)
+        if lease.attempt is None:
+            drive.answered.set()
+        else:
+            self._began(drive, lease.attempt)
+        await self.submit(drive, patience, lease.attempt)
 
-    async def submit(self, drive: Drive, patience: float) -> None:
-        """Send a job, again as long as it was certainly not accepted and `patience` (seconds) lasts."""
+    def _comes_later(self, drive: Drive) -> bool:
+        """Whether something has to come between the record of a job and its POST."""
+        return self._stopped or drive.alone or self._line(drive).locked() or has_files(drive.job.request)
+
+    async def submit(self, drive: Drive, patience: float, attempt: Attempt | None = None) -> None:
+        """Send a job, again as long as it was certainly not accepted and `patience` (seconds) lasts.
+
+        `attempt` is its intent, where it is on record already.
+        """
         account, job = drive.account, drive.job
         request = await account.upload(job.request, job.provider_model)
         for tries in count():
-            attempt = await self._admit(drive)
+            attempt = attempt or await self._admit(drive)
             if attempt is None:
                 return
             try:
@@ -96,6 +112,7 @@ class Submits:
                 if pause is None or pause > patience:
                     raise
                 patience -= pause
+                attempt = None
                 await self._hold(drive, error, pause)
             else:
                 await self._accept(drive, attempt, snapshot)
@@ -106,13 +123,17 @@ class Submits:
 
         Where nobody waits yet many ask at once, and share a transaction. Those who have to wait stand in line.
         """
-        line = self._lines.setdefault((drive.job.backend, drive.job.model), asyncio.Semaphore(1))
+        line = self._line(drive)
         if not (drive.alone or line.locked()):
             answer = await self._ask(drive)
             if not isinstance(answer, Wait):
                 return answer
         async with line:
             return await self._wait(drive)
+
+    def _line(self, drive: Drive) -> asyncio.Semaphore:
+        """Return the line of those who wait for the same limits."""
+        return self._lines.setdefault((drive.job.backend, drive.job.model), asyncio.Semaphore(1))
 
     async def _wait(self, drive: Drive) -> Attempt | None:
         """Wait as the first in line."""
@@ -132,7 +153,10 @@ class Submits:
             return None
         if self._stopped or drive.lease is None:
             return None
-        answer = await self._begin_submit(drive, drive.lease)
+        rules = drive.account.rules(drive.job)
+        answer = await self._intend(drive, self._journal.begin_submit(drive.lease, rules, drive.budget))
+        if not isinstance(answer, Attempt):
+            drive.answered.set()
         if not isinstance(answer, Wait):
             self._began(drive, answer)
         return answer
@@ -143,17 +167,15 @@ class Submits:
             await other.answered.wait()
         self._posting[drive.job.backend] = drive
 
-    async def _begin_submit(self, drive: Drive, lease: Lease) -> Attempt | Wait | None:
-        """Record the intent; from here on closing waits until what came of it is on record."""
+    async def _intend(self, drive: Drive, write: Awaitable[T]) -> T:
+        """Record an intent; from here on closing waits until what came of it is on record."""
         drive.answered.clear()
         drive.intended = time.monotonic()
-        answer: Attempt | Wait | None = None
         try:
-            answer = await self._journal.begin_submit(lease, drive.account.rules(drive.job), drive.budget)
-        finally:
-            if not isinstance(answer, Attempt):
-                drive.answered.set()
-        return answer
+            return await write
+        except BaseException:
+            drive.answered.set()
+            raise
 
     def _began(self, drive: Drive, attempt: Attempt | None) -> None:
         if attempt is None:

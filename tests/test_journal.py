@@ -158,6 +158,33 @@ async def test_the_intent_is_on_record_before_anything_is_sent(journal: SqliteJo
     assert job.status is JobStatus.SUBMITTING
 
 
+async def test_the_intent_can_be_recorded_with_the_job(journal: SqliteJournal) -> None:
+    """It is SUBMITTING at once, and its attempt is one as any: a late answer heals it."""
+    lease = await journal.add(a_job(), Budget(), [])
+    assert lease is not None
+    assert lease.attempt is not None
+    job = await journal.get("job-1")
+    assert job is not None
+    assert job.status is JobStatus.SUBMITTING
+    await journal.unknown(lease, job)
+    assert await journal.submitted(lease.attempt, a_job(status=JobStatus.RUNNING, provider_id="p1", submitted_at=NOON))
+    assert "p1" == (await journal.get("job-1")).provider_id
+
+
+async def test_an_intent_that_has_to_wait_is_not_recorded_with_the_job(journal: SqliteJournal) -> None:
+    """The job is, and the one before it counts for the limit; one that is on record already counts once."""
+    limits = [Rule(limits=Limits(submits=2))]
+    for number in (1, 2):
+        lease = await journal.add(a_job(number), Budget(), limits)
+        assert lease is not None
+        assert lease.attempt is not None
+        assert await journal.add(a_job(number), Budget(), limits) is None
+    third = await journal.add(a_job(3), Budget(), limits)
+    assert Lease("job-3", 1) == third
+    assert JobStatus.PENDING is (await journal.get("job-3")).status
+    assert Wait(60.0, "at most 2 submits in 60 s") == await journal.begin_submit(third, limits)
+
+
 async def test_a_job_is_submitted_only_once(journal: SqliteJournal) -> None:
     """A second `begin_submit` of a job under way gets nothing."""
     lease, _ = await begun(journal, a_job())
@@ -621,6 +648,8 @@ async def test_a_journal_that_was_removed_takes_no_intent(journal: SqliteJournal
     journal.path.unlink()
     with pytest.raises(JournalError, match="removed or replaced"):
         await journal.begin_submit(lease, [])
+    with pytest.raises(JournalError, match="removed or replaced"):
+        await journal.add(a_job(2), Budget(), [])
 
 
 async def test_a_path_that_no_system_takes_is_told() -> None:

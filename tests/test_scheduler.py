@@ -599,6 +599,10 @@ class BrokenJournal(InlineJournal):
 
     broken: frozenset[str] = frozenset()
 
+    async def add(self, job: Job, budget: Budget, rules: Sequence[Rule] | None = None) -> Lease | None:
+        self._may("add")
+        return await super().add(job, budget, None if "begin_submit" in self.broken else rules)
+
     async def submitted(self, attempt: Attempt, job: Job) -> bool:
         self._may("submitted")
         return await super().submitted(attempt, job)
@@ -639,11 +643,12 @@ async def test_a_job_whose_id_cannot_be_recorded_is_driven_on(caplog: pytest.Log
     assert any("'p1'" in record.getMessage() for record in caplog.records)
 
 
-async def test_nothing_is_sent_when_the_intent_cannot_be_recorded() -> None:
-    """The journal comes before the POST."""
+@pytest.mark.parametrize("broken", [frozenset({"add"}), frozenset({"begin_submit"})])
+async def test_nothing_is_sent_when_the_intent_cannot_be_recorded(broken: frozenset[str]) -> None:
+    """The journal comes before the POST, whether the intent goes into it with the job or after it."""
     service = a_service()
     journal = BrokenJournal(None)
-    journal.broken = frozenset({"begin_submit", "update"})
+    journal.broken = broken | {"update"}
     async with opened(service, journal=journal) as client:
         with pytest.raises(JournalError, match="disk is full"):
             await client.submit(REQUEST)
@@ -1247,20 +1252,30 @@ async def test_a_pause_of_years_ends_after_a_quarter_of_an_hour() -> None:
     assert service.clock.elapsed <= 2 * 900 + 60
 
 
-async def test_a_process_that_was_stopped_before_its_post_does_not_send_it() -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_process_that_was_stopped_before_its_post_does_not_send_it(at_once: bool) -> None:
     """Somebody else may have found that it never arrived; it is sent again, by whoever still has the job."""
     service = a_service()
 
     class Stopped(InlineJournal):
         stops = 1
 
+        async def add(self, job: Job, budget: Budget, rules: Sequence[Rule] | None = None) -> Lease | None:
+            lease = await super().add(job, budget, rules if at_once else None)
+            if at_once:
+                self.stop()
+            return lease
+
         async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Any:
             answer = await super().begin_submit(lease, rules, budget)
+            self.stop()
+            return answer
+
+        def stop(self) -> None:
             if self.stops:
                 self.stops -= 1
                 (drive,) = client._driver._drives.values()
                 drive.intended -= 9.0
-            return answer
 
     async with opened(service, journal=Stopped(None)) as client:
         await service.clock.run(client.generate(REQUEST))
@@ -1301,6 +1316,9 @@ async def test_intents_of_jobs_that_are_submitted_together_go_into_the_journal_t
     both = asyncio.Barrier(2)
 
     class Meeting(InlineJournal):
+        async def add(self, job: Job, budget: Budget, rules: Sequence[Rule] | None = None) -> Lease | None:
+            return await super().add(job, budget)
+
         async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Any:
             await both.wait()
             return await super().begin_submit(lease, rules, budget)
@@ -1308,6 +1326,19 @@ async def test_intents_of_jobs_that_are_submitted_together_go_into_the_journal_t
     async with asyncio.timeout(10), opened(service, journal=Meeting(None)) as client:
         await asyncio.gather(client.submit(REQUEST), client.submit(REQUEST))
     assert 2 == len(service.posts)
+
+
+async def test_a_job_that_is_sent_at_once_is_recorded_with_the_intent_to() -> None:
+    """One write is enough, which is one wait less before the POST."""
+    service = a_service(polls=[running()])
+
+    class NoIntents(InlineJournal):
+        async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Any:
+            raise AssertionError("the intent is recorded for itself")
+
+    async with opened(service, journal=NoIntents(None)) as client:
+        await client.submit(REQUEST)
+    assert 1 == len(service.posts)
 
 
 async def test_jobs_that_wait_for_a_limit_are_sent_in_their_order() -> None:

@@ -63,10 +63,11 @@ class Journal(Protocol):
     async def aclose(self) -> None:
         """Let go of all leases and close the store."""
 
-    async def add(self, job: Job, budget: Budget) -> Lease | None:
+    async def add(self, job: Job, budget: Budget, rules: Sequence[Rule] | None = None) -> Lease | None:
         """Record a new job with its reservation and take its lease.
 
-        Returns `None` when a job of that id is on record; raises `BudgetError` when a cap would be exceeded.
+        With `rules` the POST is about to be sent: unless a limit asks to wait, that is recorded with it, and the lease has the
+        attempt. Returns `None` when a job of that id is on record; raises `BudgetError` when a cap would be exceeded.
         """
 
     async def usage(self, backend: str) -> Usage:

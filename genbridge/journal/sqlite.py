@@ -35,8 +35,8 @@ _SELECT = f"select {', '.join(COLUMNS)} from jobs where "  # noqa: S608 (our own
 # Where a statement fails its whole transaction is undone; `or fail` saves SQLite from preparing to undo the statement alone.
 _KNOWN = "select 1 from jobs where id = ?"
 _ADD = (
-    f"insert or fail into jobs ({', '.join(COLUMNS)}, owner, epoch, held) "  # noqa: S608 (our own names)
-    f"values (:{', :'.join(COLUMNS)}, :owner, 1, 1) on conflict do nothing"
+    f"insert or fail into jobs ({', '.join(COLUMNS)}, owner, attempt, intended, epoch, held) "  # noqa: S608 (our own names)
+    f"values (:{', :'.join(COLUMNS)}, :owner, :attempt, :intended, 1, 1) on conflict do nothing"
 )
 _ACQUIRE = "update jobs set owner = ?, epoch = epoch + 1 where id = ? and finished is null and free(owner) returning epoch, attempt"
 _PENDING = "select backend, media, model, quote from jobs where id = ? and epoch = ? and status = 'pending'"
@@ -129,18 +129,33 @@ class SqliteJournal:
 
     # Jobs and their drivers.
 
-    async def add(self, job: Job, budget: Budget) -> Lease | None:
-        """Record a new job with its reservation and take its lease; `None` when one of that id is on record."""
-        row = {**dump(job), "owner": self._drivers.name}
+    async def add(self, job: Job, budget: Budget, rules: Sequence[Rule] | None = None) -> Lease | None:
+        """Record a new job with its reservation and take its lease; `None` when one of that id is on record.
+
+        With `rules` the intent to submit it is recorded too, unless a limit asks to wait.
+        """
+        token = _token()
+        row = {**dump(job), "owner": self._drivers.name, "attempt": None, "intended": None}
 
         def work(db: sqlite3.Connection) -> Lease | None:
             if budget != _NO_CAPS:
                 if db.execute(_KNOWN, (job.id,)).fetchone():
                     return None
                 check(job.backend, job.quote, budget, self._usage(db, job.backend, budget))
-            return Lease(job.id, 1) if db.execute(_ADD, row).rowcount else None
+            if rules is None or self._wait(db, job.backend, job.media, job.model, rules):
+                return Lease(job.id, 1) if db.execute(_ADD, row).rowcount else None
+            begun = {"status": JobStatus.SUBMITTING.value, "attempt": token, "intended": self._now()}
+            if not db.execute(_ADD, row | begun).rowcount:
+                return None
+            self._pace.began(db, job.id, job.backend, job.media, job.model)
+            return Lease(job.id, 1, Attempt(job.id, token))
 
         return await self._store.do(work)
+
+    def _wait(self, db: sqlite3.Connection, backend: str, media: str, model: str, rules: Sequence[Rule]) -> Wait | None:
+        """Return how long a submit has to wait; raises `JournalError` when nobody would find the record of it."""
+        self._store.check_there()
+        return self._pace.wait(db, backend, media, model, rules)
 
     def _usage(self, db: sqlite3.Connection, backend: str, budget: Budget, *, but: str = "") -> Usage:
         """Return what counts against a backend's caps, as far as they look back."""
@@ -178,17 +193,16 @@ class SqliteJournal:
 
         Raises `BudgetError` when it would exceed a cap, as one may have been lowered since the job was recorded.
         """
-        token = os.urandom(16).hex()
+        token = _token()
 
         def work(db: sqlite3.Connection) -> Attempt | Wait | None:
-            self._store.check_there()
             row = db.execute(_PENDING, (lease.job_id, lease.epoch)).fetchone()
             if row is None:
                 return None
             backend, media, model, quote = row
             if budget != _NO_CAPS:
                 check(backend, load_quote(quote), budget, self._usage(db, backend, budget, but=lease.job_id))
-            if wait := self._pace.wait(db, backend, media, model, rules):
+            if wait := self._wait(db, backend, media, model, rules):
                 return wait
             db.execute(_INTEND, (token, self._now(), lease.job_id))
             self._pace.began(db, lease.job_id, backend, media, model)
@@ -339,6 +353,10 @@ class SqliteJournal:
     async def spent(self, since: float) -> Sequence[Spent]:
         """Return what jobs created since a time (seconds) have cost, by day, backend and model."""
         return await self._store.do(lambda db: totals.spent(db, since))
+
+
+def _token() -> str:
+    return os.urandom(16).hex()
 
 
 def _named(db: sqlite3.Connection, beginning: str) -> str | None:
