@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from heapq import heappop, heappush
 from itertools import count
 
 from genbridge.drives import Drive
-from genbridge.timing import Clock, wait_for
+from genbridge.timing import Clock, Signal
 
 _SLACK = 0.01
 """Seconds that are slept at least, so that jobs whose times are close together cost one wake-up."""
@@ -20,7 +19,7 @@ class Agenda:
         self._clock = clock
         self._heap: list[tuple[float, int, Drive]] = []
         self._order = count()
-        self._wake = asyncio.Event()
+        self._wake = Signal()
 
     def put(self, drive: Drive, delay: float) -> None:
         """Have a job looked at in so many seconds."""
@@ -36,7 +35,7 @@ class Agenda:
             if not self._heap:
                 await self._wake.wait()
             elif (wait := self._heap[0][0] - self._clock.monotonic()) > 0:
-                await wait_for(self._clock, self._wake, max(wait, _SLACK))
+                await self._wake.wait_for(self._clock, max(wait, _SLACK))
             else:
                 _, turn, drive = heappop(self._heap)
                 if turn == drive.turn and not drive.ended.is_set():

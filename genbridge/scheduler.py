@@ -35,7 +35,7 @@ from genbridge.errors import (
 from genbridge.journal import NOT_SENT, Journal, Lease
 from genbridge.polls import WATCH, Polls
 from genbridge.submits import Submits
-from genbridge.timing import Clock, wait_for
+from genbridge.timing import Clock
 from genbridge.types import Failure, Job, JobStatus
 from genbridge.writer import Writer
 
@@ -102,7 +102,7 @@ class Scheduler:
 
     async def _await_answer(self, drive: Drive, deadline: float) -> None:
         """Wait until what came of a POST is on record; when it takes too long, that is recorded."""
-        if await wait_for(self._clock, drive.answered, deadline - self._clock.monotonic()):
+        if await drive.answered.wait_for(self._clock, deadline - self._clock.monotonic()):
             return
         drive.answered.set()
         if drive.lease is not None:
@@ -217,7 +217,7 @@ class Scheduler:
         if seconds is None:
             seconds = drive.account.poll_policy.deadline(drive.job.media)
         self._polls.wanted_within(drive, seconds)
-        if await wait_for(self._clock, drive.ended, seconds):
+        if await drive.ended.wait_for(self._clock, seconds):
             return
         note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""
         raise JobTimeoutError(

@@ -22,7 +22,7 @@ from genbridge.errors import BackendError, GenbridgeError, NotFoundError, RateLi
 from genbridge.journal import NOT_SENT, Attempt, Journal, Paused
 from genbridge.limits import Wait
 from genbridge.polls import Polls
-from genbridge.timing import Clock, wait_for
+from genbridge.timing import Clock
 from genbridge.types import Failure, JobStatus, Snapshot, Verdict
 from genbridge.writer import Writer
 
@@ -144,7 +144,7 @@ class Submits:
             if not isinstance(answer, Wait):
                 return answer
             drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {answer.seconds:.0f} s: {answer.reason}"))
-            await wait_for(self._clock, drive.stop, answer.seconds)
+            await drive.stop.wait_for(self._clock, answer.seconds)
 
     async def _ask(self, drive: Drive) -> Attempt | Wait | None:
         """Record the intent if the limits allow it now; else return how long to wait, or `None` when nothing is to be sent."""
@@ -192,7 +192,7 @@ class Submits:
         drive.publish(Snapshot(status=JobStatus.PENDING, note=f"waiting {pause:.0f} s: {error}"))
         if isinstance(error, RateLimitError):
             await self._writer.write(self._journal.pause, drive.job.backend, pause, Paused.SUBMITS)
-        await wait_for(self._clock, drive.stop, pause)
+        await drive.stop.wait_for(self._clock, pause)
 
     async def _accept(self, drive: Drive, attempt: Attempt, snapshot: Snapshot) -> None:
         """Record the service's id, then begin to poll."""

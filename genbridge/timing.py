@@ -46,13 +46,13 @@ class SystemClock:
 
 
 class Signal:
-    """What an `asyncio.Event` is, at little cost until somebody waits: thousands of jobs have several each."""
+    """What an `asyncio.Event` is, at little cost: thousands of jobs have several each, on which mostly nobody waits."""
 
-    __slots__ = ("_event", "_is_set")
+    __slots__ = ("_is_set", "_waiters")
 
     def __init__(self, *, is_set: bool = False) -> None:
         self._is_set = is_set
-        self._event: asyncio.Event | None = None
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
 
     def is_set(self) -> bool:
         """Whether it is set."""
@@ -61,9 +61,8 @@ class Signal:
     def set(self) -> None:
         """Set it, and wake all who wait."""
         self._is_set = True
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+        for waiter in self._waiters:
+            _wake(waiter)
 
     def clear(self) -> None:
         """Take it back."""
@@ -71,22 +70,30 @@ class Signal:
 
     async def wait(self) -> None:
         """Wait until it is set."""
+        if not self._is_set:
+            await self._woken(asyncio.get_running_loop().create_future())
+
+    async def wait_for(self, clock: Clock, seconds: float) -> bool:
+        """Wait until it is set, but no longer than some seconds; return whether it is."""
         if self._is_set:
-            return
-        if self._event is None:
-            self._event = asyncio.Event()
-        await self._event.wait()
+            return True
+        waiter = asyncio.get_running_loop().create_future()
+        sleeping = asyncio.ensure_future(clock.sleep(seconds))
+        sleeping.add_done_callback(lambda _: _wake(waiter))
+        try:
+            await self._woken(waiter)
+        finally:
+            sleeping.cancel()
+        return self._is_set
+
+    async def _woken(self, waiter: asyncio.Future[None]) -> None:
+        self._waiters += (waiter,)
+        try:
+            await waiter
+        finally:
+            self._waiters = tuple(other for other in self._waiters if other is not waiter)
 
 
-async def wait_for(clock: Clock, event: asyncio.Event | Signal, seconds: float) -> bool:
-    """Wait until an event is set, but no longer than some seconds; return whether it is."""
-    if event.is_set():
-        return True
-    happening = asyncio.ensure_future(event.wait())
-    sleeping = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        await asyncio.wait({happening, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        happening.cancel()
-        sleeping.cancel()
-    return event.is_set()
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from genbridge.testing.clock import FakeClock
-from genbridge.timing import Clock, Signal, SystemClock, wait_for
+from genbridge.timing import Clock, Signal, SystemClock
 
 
 async def test_the_clock_of_this_machine_tells_its_time() -> None:
@@ -28,23 +28,23 @@ def test_the_chances_of_this_machine_are_fractions() -> None:
 
 async def test_an_event_that_has_happened_is_not_waited_for() -> None:
     """Even where the time is up at once."""
-    event = asyncio.Event()
+    event = Signal()
     event.set()
     clock = FakeClock()
-    assert await wait_for(clock, event, 0.0)
+    assert await event.wait_for(clock, 0.0)
     assert 0.0 == clock.elapsed
 
 
 async def test_an_event_ends_the_wait_for_it() -> None:
     """The time that was left is not waited out."""
-    event, clock = asyncio.Event(), FakeClock()
+    event, clock = Signal(), FakeClock()
 
     async def happen() -> None:
         await clock.sleep(3.0)
         event.set()
 
     happening = asyncio.ensure_future(happen())
-    assert await clock.run(wait_for(clock, event, 600.0))
+    assert await clock.run(event.wait_for(clock, 600.0))
     await happening
     assert 3.0 == clock.elapsed
 
@@ -52,17 +52,17 @@ async def test_an_event_ends_the_wait_for_it() -> None:
 async def test_time_ends_the_wait_for_an_event() -> None:
     """And says that it has not happened."""
     clock = FakeClock()
-    assert not await clock.run(wait_for(clock, asyncio.Event(), 15.0))
+    assert not await clock.run(Signal().wait_for(clock, 15.0))
     assert 15.0 == clock.elapsed
 
 
 async def test_a_wait_leaves_nothing_behind() -> None:
     """Neither when it ends nor when it is cancelled."""
     clock, others = FakeClock(), asyncio.all_tasks()
-    await clock.run(wait_for(clock, asyncio.Event(), 15.0))
-    waiting = asyncio.ensure_future(wait_for(clock, asyncio.Event(), 15.0))
+    await clock.run(Signal().wait_for(clock, 15.0))
+    waiting = asyncio.ensure_future(Signal().wait_for(clock, 15.0))
     await asyncio.sleep(0)
-    assert 3 == len(asyncio.all_tasks() - others)
+    assert 2 == len(asyncio.all_tasks() - others)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await asyncio.sleep(0)
