@@ -129,6 +129,8 @@ class Reply:
     def retry_after(self) -> float | None:
         """Seconds to wait, from `Retry-After` as seconds or as an HTTP date."""
         value = self.headers.get("retry-after", "").strip()
+        if not value:
+            return None
         if value.isascii() and value.isdigit():
             seconds = float(value)
             return seconds if seconds < _HUGE else None
