@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,8 @@ Listener = Callable[[Snapshot], None]
 
 LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 """What a job is that the service works on."""
+PASSED = Signal(is_set=True)
+"""What many jobs have instead of a signal of their own that was set."""
 _EXPIRED = "waiting for it again asks once more, in case another account's key, a wrong address or an outage had it say so"
 
 
@@ -67,12 +68,13 @@ class Drive:
     queues: tuple[asyncio.Queue[Snapshot], ...] = ()
     listeners: tuple[Listener, ...] = ()
     accepted: Signal = attrs.field(factory=Signal)
+    """Set when the service has accepted it, or nothing of it was sent."""
     ended: Signal = attrs.field(factory=Signal)
     on_record: bool = False
     """Whether a job of its id was on record already, so that nothing was sent."""
     taking: asyncio.Future[None] | None = None
     """The look at the record with which driving a job on record begins."""
-    answered: Signal = attrs.field(factory=partial(Signal, is_set=True))
+    answered: Signal = PASSED
     """Set but for the time from the record of an intent to submit to that of what came of it."""
     send: bool = True
     """Whether it is sent when it was not yet; else it is only watched."""
@@ -115,11 +117,21 @@ class Drive:
             self.listeners = tuple(other for other in self.listeners if other is not listen)
             _log.exception("job %s: whoever observes it has failed, and is told no more", self.job.id)
 
+    def answer(self) -> None:
+        """Note that what came of the POST is on record."""
+        self.answered.set()
+        self.answered = PASSED
+
+    def accept(self) -> None:
+        """Note that the service has the job, or that nothing was sent."""
+        self.accepted.set()
+        self.accepted = PASSED
+
     def end(self, error: GenbridgeError | None) -> None:
         """Nothing more will happen here; `error` is for those who wait for the result."""
         self.error = error
-        self.answered.set()
-        self.accepted.set()
+        self.answer()
+        self.accept()
         self.ended.set()
         self._tell(attrs.evolve(self.snapshot, status=self.job.status))
 

@@ -104,7 +104,7 @@ class Scheduler:
         """Wait until what came of a POST is on record; when it takes too long, that is recorded."""
         if await drive.answered.wait_for(self._clock, deadline - self._clock.monotonic()):
             return
-        drive.answered.set()
+        drive.answer()
         if drive.lease is not None:
             failure = Failure(message="the program stopped waiting for the answer")
             await self._writer.write(self._journal.unknown, drive.lease, attrs.evolve(drive.job, failure=failure))
@@ -244,7 +244,7 @@ class Scheduler:
         elif drive.lease is None:
             self._agenda.put(drive, WATCH)
         elif drive.job.status in LIVE:
-            drive.accepted.set()
+            drive.accept()
             self._agenda.put(drive, self._clock.chance())
         elif drive.job.status is JobStatus.PENDING and not drive.send:
             await self._leave(drive, drive.lease)

@@ -19,10 +19,10 @@ import attrs
 from genbridge.backends import has_files
 from genbridge.drives import LIVE, Drive, nothing, snapshot_of
 from genbridge.errors import BackendError, GenbridgeError, NotFoundError, RateLimitError, TransportError
-from genbridge.journal import NOT_SENT, Attempt, Journal, Paused
+from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
 from genbridge.limits import Wait
 from genbridge.polls import Polls
-from genbridge.timing import Clock
+from genbridge.timing import Clock, Signal
 from genbridge.types import Failure, JobStatus, Snapshot, Verdict
 from genbridge.writer import Writer
 
@@ -74,13 +74,14 @@ class Submits:
     async def begin(self, drive: Drive, patience: float) -> None:
         """Record a job, and where nothing has to come before its POST the intent with it, and submit it; unless it is on record."""
         rules = None if self._comes_later(drive) else drive.account.rules(drive.job)
-        lease = drive.lease = await self._intend(drive, self._journal.add(drive.job, drive.budget, rules))
+        lease = await self._intend(drive, self._journal.add(drive.job, drive.budget, rules))
         if lease is None:
             drive.on_record = True
             self._end(drive)
             return
+        drive.lease = Lease(lease.job_id, lease.epoch)
         if lease.attempt is None:
-            drive.answered.set()
+            drive.answer()
         else:
             self._began(drive, lease.attempt)
         await self.submit(drive, patience, lease.attempt)
@@ -107,7 +108,7 @@ class Submits:
                     await self._doubt(drive, attempt, error)
                     return
                 await self._writer.write(self._journal.refused, attempt)
-                drive.answered.set()
+                drive.answer()
                 pause = _pause(error, tries)
                 if pause is None or pause > patience:
                     raise
@@ -156,7 +157,7 @@ class Submits:
         rules = drive.account.rules(drive.job)
         answer = await self._intend(drive, self._journal.begin_submit(drive.lease, rules, drive.budget))
         if not isinstance(answer, Attempt):
-            drive.answered.set()
+            drive.answer()
         if not isinstance(answer, Wait):
             self._began(drive, answer)
         return answer
@@ -169,12 +170,12 @@ class Submits:
 
     async def _intend(self, drive: Drive, write: Awaitable[T]) -> T:
         """Record an intent; from here on closing waits until what came of it is on record."""
-        drive.answered.clear()
+        drive.answered = Signal()
         drive.intended = time.monotonic()
         try:
             return await write
         except BaseException:
-            drive.answered.set()
+            drive.answer()
             raise
 
     def _began(self, drive: Drive, attempt: Attempt | None) -> None:
@@ -206,8 +207,8 @@ class Submits:
         drive.started = drive.recorded = self._clock.monotonic()
         if await self._writer.write(self._journal.submitted, attempt, job) is False:
             _log.warning("job %s was resolved by somebody else; the service's id of this submit is %s", job.id, job.provider_id)
-        drive.answered.set()
-        drive.accepted.set()
+        drive.answer()
+        drive.accept()
         await self._polls.observe(drive, snapshot)
 
     # In doubt.
@@ -228,7 +229,7 @@ class Submits:
             failure = Failure(message="the program ended while the request was under way")
             drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=failure)
         await self._writer.write(self._journal.unknown, lease, drive.job)
-        drive.answered.set()
+        drive.answer()
         if lease.attempt is None or not await self._looked_up(drive, lease.attempt, patient=patient):
             await self._writer.write(self._journal.release, lease)
             self._end(drive)
