@@ -207,6 +207,26 @@ async def test_a_batch_stops_sending_to_a_service_that_leaves_everything_in_doub
     assert 4 == sum(outcome.error is not None for outcome in again)
 
 
+async def test_a_batch_stops_sending_what_was_recorded_and_never_sent_too(tmp_path: Path) -> None:
+    """After three in a row in doubt; the rest stays on record as it was, to be sent when the batch is run again."""
+    requests = [VideoRequest(f"a fox {number}", duration=5) for number in range(6)]
+    service = a_service(submits=[said(429, retry_after="60"), LOST])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        batch = await client.batch(requests)
+        work = asyncio.gather(*(client.submit(each.request, id=each.id) for each in batch.entries), return_exceptions=True)
+        while len(await client.unsent()) < len(requests):  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0)
+    await work
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        batch = await client.batch(requests)
+        assert [JobStatus.PENDING] * 6 == [entry.job and entry.job.status for entry in batch.entries]
+        outcomes = await service.clock.run(batch.run())
+        assert 3 == sum(isinstance(outcome.error, SubmitUnknownError) for outcome in outcomes)
+        assert 3 == sum(isinstance(outcome.error, TransportError) for outcome in outcomes)
+        assert 3 == len(await client.unsent())
+    assert 1 + 3 == len(service.posts)
+
+
 async def test_what_was_said_never_to_have_been_sent_is_sent_anew() -> None:
     """Somebody has looked at the service."""
     service = a_service(submits=[LOST, accepted()])
@@ -366,6 +386,28 @@ async def test_what_another_process_recorded_dearer_meanwhile_is_not_sent_either
         (outcome,) = await service.clock.run(Batch(client, [cheap], max_cost=None, retry_failed=False).run())
     assert isinstance(outcome.error, BudgetError)
     assert 1 == len(service.posts)
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+async def test_what_was_recorded_and_never_sent_is_not_paid_for_at_a_price_that_has_risen(dropped: bool, tmp_path: Path) -> None:
+    """It is sent at its quote on record, and not at all where somebody drops it meanwhile and it would be made anew for more."""
+    service = a_service(submits=[said(429, retry_after="60"), accepted()])
+    async with opened(service, studio=Rising(), journal=tmp_path / "jobs.db") as client:
+        await client.models()
+        await left_unsent(client.generate_many([REQUEST]), service, client)
+    async with opened(service, studio=Rising(), journal=tmp_path / "jobs.db") as client:
+        assert 50.0 == (await client.quote(REQUEST)).amount
+        batch = await client.batch([REQUEST], max_total=10)
+        assert [10.0] == [total.amount for total in batch.totals]
+        if dropped:
+            await client.handle(batch.entries[0].id).cancel()
+        (outcome,) = await service.clock.run(batch.run())
+    if dropped:
+        assert isinstance(outcome.error, BudgetError)
+        assert "it would cost 50 credits, and not the 10 that was agreed to" in str(outcome.error)
+    else:
+        assert (None, 10.0) == (outcome.error, outcome.job and outcome.job.quote.amount)
+    assert (1 if dropped else 2) == len(service.posts)
 
 
 @pytest.mark.parametrize("most", [float("nan"), -1, "6", True])

@@ -735,6 +735,42 @@ async def test_files_that_were_wanted_are_saved_by_resume(tmp_path: Path, shelf:
     assert (1, 1) == (len(service.posts), shelf.asked)
 
 
+class Stall:
+    """A server of files that hands none out before `opened` is set; `busy` is set when sixteen are waited for."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.busy, self.opened = asyncio.Event(), asyncio.Event()
+        app = web.Application()
+        app.router.add_get("/{name}.mp4", self._answer)
+        self.server = TestServer(app)
+
+    async def _answer(self, _: web.Request) -> web.Response:
+        self.waiting += 1
+        if self.waiting == 16:
+            self.busy.set()
+        await self.opened.wait()
+        return web.Response(body=b"\x00\x00\x00\x18ftypisom" + bytes(64), content_type="video/mp4")
+
+
+async def test_files_of_sixteen_jobs_are_saved_at_the_same_time_and_of_no_more(tmp_path: Path, shelf: Shelf) -> None:
+    """The next ones do not even make their folder before the files of another job are there."""
+    stall = Stall()
+    service = a_service(polls=[shelf.done("/fresh.mp4")])
+    out = tmp_path / "out"
+    async with stall.server, opened(service, config=HERE) as client, opened(service, config=HERE) as other:
+        result = await service.clock.run(client.generate(REQUEST))
+        assets = (attrs.evolve(result.assets[0], url=str(stall.server.make_url("/a.mp4"))),)
+        results = [attrs.evolve(result, job_id=f"job{number}", assets=assets) for number in range(20)]
+        saving = asyncio.gather(*(client.download(each, out / each.job_id) for each in results))
+        await stall.busy.wait()
+        await other.download(result, tmp_path)  # by the end of which those begun before have come as far as they can
+        begun = stall.waiting, len([*out.iterdir()])
+        stall.opened.set()
+        assert 20 == len(await saving)
+    assert (16, 16) == begun
+
+
 async def test_files_that_cannot_be_saved_stay_wanted(tmp_path: Path, caplog: pytest.LogCaptureFixture, shelf: Shelf) -> None:
     """The job is done all the same, and the log says what to mend."""
     service = a_service(polls=[shelf.done("/gone.mp4")])

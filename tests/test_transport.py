@@ -514,6 +514,46 @@ async def test_free_calls_share_a_connection(transport: Transport) -> None:
     assert (1, 5) == (peer.connections, len(peer.requests))
 
 
+@attrs.define
+class Crowd:
+    """A server's behaviour: it keeps the first hundred waiting until `opened` is set, and answers all others."""
+
+    asked: int = 0
+    full: asyncio.Event = attrs.field(factory=asyncio.Event)
+    opened: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def __call__(self, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
+        if self.asked == 100:
+            self.full.set()
+        if self.asked <= 100:
+            await self.opened.wait()
+        writer.write(OK)
+
+
+async def test_of_free_calls_a_hundred_are_under_way_and_the_next_does_not_wait_in_its_own_time(
+    monkeypatch: pytest.MonkeyPatch, transport: Transport
+) -> None:
+    """However long they take; a paid call is held back by none of them."""
+    loop, ahead = asyncio.get_running_loop(), 0.0
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + ahead)
+    crowd = Crowd()
+    async with Peer(crowd).serving() as peer:
+        origin = origin_of(peer.url)
+        held = [asyncio.create_task(transport.send(Call.get(f"/{number}", timeout=600), origin)) for number in range(100)]
+        await crowd.full.wait()
+        late = asyncio.create_task(transport.send(Call.get("/late", timeout=30), origin))
+        for _ in range(3):
+            assert 200 == (await transport.send(a_post(timeout=30), origin)).status
+        ahead += 60
+        assert 200 == (await transport.send(a_post(timeout=30), origin)).status
+        begun = crowd.asked
+        crowd.opened.set()
+        assert [200] * 101 == [reply.status for reply in await asyncio.gather(*held, late)]
+    assert 100 + 4 == begun
+
+
 async def test_a_paid_call_is_made_once_however_it_fails(transport: Transport) -> None:
     """Nothing underneath sends it again."""
     async with Peer(hangs_up).serving() as peer:
