@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypedDict
 import attrs
 
 from genbridge.budgets import Budget, exceeds
-from genbridge.client import Wish, absolute, budget_of
+from genbridge.client import Wish, budget_of
 from genbridge.errors import (
     BudgetError,
     DownloadError,
@@ -23,6 +23,7 @@ from genbridge.errors import (
     SubmitUnknownError,
     TransportError,
 )
+from genbridge.folders import lasting_folder
 from genbridge.journal.records import request_text
 from genbridge.types import Certainty, Job, JobStatus, Quote, Request, Result, Snapshot, Verdict
 from genbridge.words import number
@@ -122,7 +123,11 @@ class Batch:
 
         Files are saved in `directory`, if it is given; `timeout`, in seconds, is for the wait for each job after the service
         accepted it. `observe` is told of all that is seen of each job. Whoever gives up waiting stops no job that was accepted.
+
+        Raises `RequestError` for a directory that cannot be put on record, before anything is sent.
         """
+        if directory is not None:
+            lasting_folder(directory)
         return list(await asyncio.gather(*(self._run_one(entry, directory, timeout, observe) for entry in self.entries)))
 
     async def _run_one(
@@ -150,7 +155,7 @@ class Batch:
         wish = Wish(
             max_cost=self._max_cost,
             id=entry.id,
-            save_to=None if directory is None else absolute(directory),
+            save_to=None if directory is None else lasting_folder(directory),
             retry_failed=self._retry_failed,
             alone=True,
             agreed=entry.agreed,

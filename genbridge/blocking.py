@@ -13,9 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from genbridge.client import Client, Handle
+from genbridge.client import Client, Handle, check_result
 from genbridge.durations import Usual
 from genbridge.errors import JournalError
+from genbridge.folders import folder
 
 if TYPE_CHECKING:
     from genbridge.batches import Batch, Entry, Outcome, Terms
@@ -314,8 +315,10 @@ def save(result: Result, directory: Path | str = ".") -> list[Path]:
     """Save a result's files, each with a sidecar, and return their paths in order."""
     from genbridge.downloads import download  # noqa: PLC0415 (loaded when it is used)
 
+    check_result(result)
+    path = folder(directory)
     loop = _Loop()
     try:
-        return loop.run(download(result, directory))
+        return loop.run(download(result, path))
     finally:
         loop.close()

@@ -60,7 +60,9 @@ class Range:
         if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
             return f"{value!r} is not a number"
         if not self.low <= value <= self.high:
-            return f"{value!r} is not between {self.low:g} and {self.high:g}"
+            return f"{value!r} is " + (
+                f"not between {self.low:g} and {self.high:g}" if self.high < math.inf else f"less than {self.low:g}"
+            )
         if self.step is not None and _between_steps(value - self.low, self.step):
             return (
                 f"{value!r} is not a whole number"

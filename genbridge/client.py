@@ -35,6 +35,7 @@ from genbridge.errors import (
     Problem,
     RequestError,
 )
+from genbridge.folders import folder, lasting_folder
 from genbridge.journal import Journal, open_journal
 from genbridge.journal.records import request_text
 from genbridge.ledger import find, pages
@@ -217,7 +218,7 @@ class Client:
         """
         if id is not None:
             _check_id(id)
-        save_to = None if save_to is None else absolute(save_to)
+        save_to = None if save_to is None else lasting_folder(save_to)
         wish = Wish(max_cost=max_cost, id=id, save_to=save_to, retry_failed=retry_failed, observe=observe)
         return await self._carry_out(request, backend, wish)
 
@@ -443,10 +444,12 @@ class Client:
     ) -> list[Path]:
         """Save a result's files with a sidecar beside each, and return their paths in order.
 
-        When a link is no longer valid, the service is asked for a fresh one. Raises `DownloadError`.
+        When a link is no longer valid, the service is asked for a fresh one. Raises `DownloadError`, and `RequestError` for what is
+        no result or no path.
         """
+        check_result(result)
         async with self._saving:
-            paths = await self._fetched(result, directory, progress)
+            paths = await self._fetched(result, folder(directory), progress)
         with suppress(JournalError):
             await self._record.saved(result.job_id)
         return paths
@@ -584,9 +587,10 @@ async def _attached(handle: Handle) -> GenbridgeError | None:
     return None
 
 
-def absolute(path: Path | str) -> Path:
-    """Return a path that means the same from everywhere."""
-    return Path(path).absolute()
+def check_result(given: object) -> None:
+    """Raise `RequestError` for what is no result, and has no files that could be saved."""
+    if not isinstance(given, Result):
+        raise RequestError(f"{given!r} is no result; give what `generate` or a handle's `result` returned")
 
 
 def _check_cap(cap: object, name: str = "max_cost") -> None:

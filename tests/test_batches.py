@@ -410,6 +410,16 @@ async def test_what_was_recorded_and_never_sent_is_not_paid_for_at_a_price_that_
     assert (1 if dropped else 2) == len(service.posts)
 
 
+async def test_a_batch_into_a_folder_that_cannot_be_put_on_record_sends_nothing() -> None:
+    """It is one mistake, and none of each job."""
+    service = a_service()
+    async with opened(service) as client:
+        with pytest.raises(RequestError, match="cannot be put on record; nothing was sent"):
+            await client.generate_many(THREE, directory="out\udcff")
+        assert [] == [job async for job in client.jobs()]
+    assert [] == service.calls
+
+
 @pytest.mark.parametrize("most", [float("nan"), -1, "6", True])
 async def test_the_most_for_a_batch_is_a_number(client: Client, most: Any) -> None:
     """Nothing that no sum exceeds."""

@@ -401,12 +401,12 @@ def test_a_references_source_is_one_that_can_be_used(source: Any, rule: dict[str
         (None, {"needs_duration": True}, ["the clip's length in seconds is needed, because it is billed"]),
         (5, {"needs_duration": True}, []),
         (5, {}, []),
-        (-5, {}, ["-5 is not between 0 and inf"]),
+        (-5, {}, ["-5 is less than 0"]),
         (2.5, {"seconds": (2, 15)}, []),
         (1, {"seconds": (2, 15)}, ["1 is not between 2 and 15"]),
         ("5", {"seconds": (2, 15)}, ["'5' is not a number"]),
         (15.5, {"total_seconds": 15.0}, ["15.5 is not between 0 and 15"]),
-        (-1, {"needs_duration": True}, ["-1 is not between 0 and inf"]),
+        (-1, {"needs_duration": True}, ["-1 is less than 0"]),
     ],
 )
 def test_a_clips_length_is_checked_where_it_counts(seconds: Any, rule: dict[str, Any], expected: list[str]) -> None:

@@ -389,7 +389,7 @@ async def test_a_cap_that_is_no_number_is_an_error(cap: Any) -> None:
     """And not no cap."""
     service = a_service()
     async with opened(service) as client:
-        with pytest.raises(RequestError, match="max_cost"):
+        with pytest.raises(RequestError, match=r"max_cost: .* is (not a number|less than 0)$"):
             await client.submit(REQUEST, max_cost=cap)
     assert [] == service.calls
 
@@ -439,6 +439,37 @@ async def test_a_value_that_is_no_request_is_an_error_too() -> None:
     async with opened(a_service()) as client:
         with pytest.raises(RequestError, match="ImageRequest or a VideoRequest"):
             await client.submit("a fox")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [None, "job1", 5])
+async def test_what_is_no_result_cannot_be_saved(given: Any, tmp_path: Path) -> None:
+    """And the message says what to give."""
+    words = f"{given!r} is no result; give what `generate` or a handle's `result` returned"
+    async with opened(a_service()) as client:
+        with pytest.raises(RequestError) as caught:
+            await client.download(given, tmp_path)
+    assert words == str(caught.value)
+    with pytest.raises(RequestError) as caught:
+        genbridge.save(given, tmp_path)
+    assert words == str(caught.value)
+
+
+async def test_what_is_no_folder_is_an_error_before_anything_is_sent() -> None:
+    """Also one that cannot be put on record, though files could be saved there."""
+    wrong: list[Any] = [5, "a\0b", "out\udcff"]
+    service = a_service()
+    async with opened(service) as client:
+        for given in wrong:
+            with pytest.raises(RequestError, match=r"is no folder|is not UTF-8"):
+                await client.submit(REQUEST, save_to=given)
+        assert [] == [job async for job in client.jobs()]
+        result = await service.clock.run(client.generate(REQUEST))
+        for given in wrong[:2]:
+            with pytest.raises(RequestError, match="is no folder"):
+                await client.download(result, given)
+            with pytest.raises(RequestError, match="is no folder"):
+                genbridge.save(result, given)
+    assert 1 == len(service.posts)
 
 
 # Opening and closing.

@@ -25,7 +25,7 @@ LAYERS = [
     "experience",
     "agenda writer drives downloads journal",
     "backends sandbox",
-    "plugins lines transport limits budgets config references snapshots validation prices",
+    "plugins lines transport limits budgets config references snapshots validation prices folders",
     "hookspecs catalogue polling durations wire types errors addresses keys origins placeholders tables timing tries formats words",
 ]
 """From the top down; a module may import from its own layer and those below."""

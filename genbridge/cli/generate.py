@@ -20,6 +20,7 @@ from genbridge.cli.request import takes_request
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.times import utc_now
 from genbridge.errors import BudgetError, GenbridgeError
+from genbridge.folders import lasting_folder
 from genbridge.types import Job, JobStatus, Quote, Request, Snapshot
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ async def _under_caps(client: Client, order: Order, before: Sequence[Quote], max
 
 def prepare(directory: Path) -> None:
     """Make the folder for the files, before anything is paid for; raises `click.BadParameter` when it takes none."""
+    lasting_folder(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=directory):

@@ -265,6 +265,16 @@ def test_a_job_that_can_still_be_collected_says_how(
     assert "collect it with: genbridge --sandbox --config x.toml jobs wait job1" == run.stderr.splitlines()[-1]
 
 
+def test_a_folder_that_no_record_can_hold_is_told_before_anything_is_paid_for(cli: Cli, client: Any, tmp_path: Path) -> None:
+    """In one sentence, and it is not made."""
+    run = cli("generate", "kite", "-o", str(tmp_path / "out\udcff"))
+
+    assert (2, 1) == (run.exit_code, len(run.stderr.splitlines()))
+    assert "is not UTF-8, so it cannot be put on record; nothing was sent" in run.stderr
+    assert [] == [call for call in client.asked if call[0] == "submit"]
+    assert [] == list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("place", ["file/out", "/proc"])
 def test_a_folder_that_takes_no_files_is_told_before_anything_is_paid_for(
     cli: Cli, client: Any, tmp_path: Path, place: str
