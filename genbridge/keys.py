@@ -107,12 +107,14 @@ def from_variable(name: str, env: Mapping[str, str]) -> Key:
 
 
 def from_file(name: str, path: Path) -> Key:
-    """Read the key in a file; `name` is the path as it was written."""
+    """Read the key in a file; `name` is the path as it was written. None when it is not there or empty."""
     named = _unless_key(name)
     source = f"file {path if named == name else named}"
     try:
         with path.open("rb") as file:
             text = file.read(_MOST_BYTES).decode("utf-8-sig")
+    except FileNotFoundError:
+        return Key(source=source)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a text file"
         return Key(source=source, problem=f"the {source} cannot be read: {why}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -448,9 +449,19 @@ def test_a_key_file_is_relative_to_the_configuration(read: Read, tmp_path: Path)
     assert (Secret(KEY), f"file {tmp_path / 'key'}") == (found.api_key, found.key_source)
 
 
-def test_a_key_file_that_is_not_there_is_a_mistake(read: Read, tmp_path: Path) -> None:
+def test_a_key_file_that_is_not_there_matters_only_when_it_is_used(read: Read, tmp_path: Path) -> None:
+    """As a variable that is not set; before anything is sent, it is said where the key goes."""
+    config = read(backend(key="file:key"))
+    place = f"put it into the file {tmp_path / 'key'} (a key is made at https://acme.example/keys)"
+    assert [f"backends.studio.api_key: no key: {place}"] == [str(problem) for problem in missing_keys(config)]
+    with pytest.raises(ConfigError, match=re.escape(f"backend 'studio' has no API key: {place}")):
+        config.backends["studio"].require_key()
+
+
+def test_a_key_file_that_cannot_be_read_is_a_mistake(read: Read, tmp_path: Path) -> None:
     """It is found when the configuration is read, and not when the first job is paid."""
-    expected = f"backends.studio.api_key: the file {tmp_path / 'key'} cannot be read: No such file or directory (line 3)"
+    (tmp_path / "key").mkdir()
+    expected = f"backends.studio.api_key: the file {tmp_path / 'key'} cannot be read: Is a directory (line 3)"
     assert [expected] == mistakes(read, backend(key="file:key"))
 
 
