@@ -144,7 +144,11 @@ class DownloadConfig:
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """All of the configuration. `absent` are providers that are no backend yet, each with what to do about it."""
+    """All of the configuration.
+
+    `absent` are providers that are no backend yet, each with what to do about it. `concerns` are no mistakes and had better be
+    mended; they are logged too.
+    """
 
     backends: Mapping[str, BackendConfig] = attrs.field(factory=dict, hash=False)
     routes: Mapping[str, Route] = attrs.field(factory=dict, hash=False)
@@ -153,6 +157,7 @@ class Config:
     downloads: DownloadConfig = DownloadConfig()
     source: Path | None = None
     absent: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    concerns: tuple[Problem, ...] = ()
 
     def candidates(self, name: str | None = None) -> Candidates:
         """Return the backends that a backend's or route's name stands for; `None` is the default, or the only backend.
@@ -315,6 +320,8 @@ class _Surroundings:
     names: tuple[str, ...]
     """The providers' names, so that asking for one loads none."""
     source: Path | None
+    concerns: list[Problem] = attrs.field(factory=list)
+    """What is no mistake and had better be mended."""
 
     def variable(self, name: str | None) -> str:
         """Return the value of an environment variable, stripped; empty when it is not set."""
@@ -343,6 +350,7 @@ def parse(
         downloads=_downloads(file.table("downloads")),
         source=source,
         absent=absent,
+        concerns=tuple(around.concerns),
     )
     _check_names(config, file)
     file.close()
@@ -537,8 +545,10 @@ def _is_here(base_url: object) -> bool:
 
 def _warn_of_literal(table: Table, provider: Provider | None, around: _Surroundings) -> None:
     variable = provider.key_variable if provider else "VARIABLE"
-    message = '%s: %s is a key itself; write "env:%s" or "file:/path" to keep it out of the file'
-    _log.warning(message, around.source, join(table.place, "api_key"), variable)
+    message = f'it is a key itself; write "env:{variable}" or "file:/path" to keep it out of the file'
+    concern = Problem(join(table.place, "api_key"), message)
+    around.concerns.append(concern)
+    _log.warning("%s: %s", around.source, concern)
 
 
 def _outside(table: Table) -> Table:

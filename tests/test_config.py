@@ -430,10 +430,12 @@ def test_a_path_may_begin_with_a_tilde(home: Path) -> None:
 def test_a_literal_key_works_and_warns(read: Read, caplog: pytest.LogCaptureFixture) -> None:
     """The warning says where the key is and what to write instead, and not the key."""
     with caplog.at_level(logging.WARNING, logger="genbridge"):
-        found = read(backend(key=KEY)).backends["studio"]
+        config = read(backend(key=KEY))
+    found = config.backends["studio"]
     assert (Secret(KEY), "literal") == (found.api_key, found.key_source)
     (message,) = caplog.messages
-    assert ('backends.studio.api_key is a key itself; write "env:ACME_KEY"' in message, KEY in message) == (True, False)
+    assert ('backends.studio.api_key: it is a key itself; write "env:ACME_KEY"' in message, KEY in message) == (True, False)
+    assert [f"{config.source}: {concern}" for concern in config.concerns] == caplog.messages
 
 
 def test_a_key_s_place_warns_of_nothing(read: Read, caplog: pytest.LogCaptureFixture) -> None:

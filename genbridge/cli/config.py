@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genbridge.cli.backends import rows_of
-from genbridge.cli.console import complain, say, warn
+from genbridge.cli.console import complain, remark, say, warn
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import error_form, print_json, problem_form
 from genbridge.cli.session import Session, pass_session, shared, with_json
@@ -39,6 +39,8 @@ def check(context: click.Context, session: Session, *, file: Path | None) -> Non
     Every mistake is a line, and the exit code 3. A key that is missing, or a provider's package that cannot be used, is a warning,
     and the exit code 0: a file may be checked where the keys are not.
     """
+    if session.sandbox:
+        remark("the sandbox has no configuration; this is the one that is used without --sandbox")
     try:
         found = load(file or session.config)
     except ConfigError as error:
@@ -67,7 +69,8 @@ def _show_mistakes(session: Session, error: ConfigError) -> None:
 
 def _show(session: Session, found: Config, concerns: Sequence[Problem]) -> None:
     if session.json:
-        print_json(check_form(found, concerns))
+        # The log has said the first ones to whoever reads stderr.
+        print_json(check_form(found, [*found.concerns, *concerns]))
         return
     for line in _lines(found):
         say(line)

@@ -151,8 +151,31 @@ def test_a_key_in_the_file_is_warned_about_and_not_shown(cli: Cli, file: Path) -
 
     run = cli("config", "check", str(file))
 
-    assert "backends.studio.api_key" in run.stderr
+    assert 1 == run.stderr.count("backends.studio.api_key")
     assert "secret" not in run.stdout + run.stderr
+
+
+def test_json_has_every_warning(cli: Cli, file: Path) -> None:
+    """Also that of a key in the file, which is on stderr for people."""
+    file.write_text(GOOD.replace("env:STUDIO_KEY", "sk-very-secret"))
+
+    run = cli("config", "check", str(file), "--json")
+
+    words = [f"{warning['field']}: {warning['message']}" for warning in json.loads(run.stdout)["warnings"]]
+    assert 'backends.studio.api_key: it is a key itself; write "env:MEIGEN_API_TOKEN"' in words[0]
+    assert ["backends.studio.api_key", "backends.imini.api_key"] == [line.split(": ")[0] for line in words]
+    assert "secret" not in run.stdout + run.stderr
+
+
+def test_the_sandbox_has_no_configuration_to_check(cli: Cli, file: Path) -> None:
+    """It is said that what is checked is the one that is used without it."""
+    for words in (("config", "check", str(file)), ("config", "check", str(file), "--json")):
+        plain, sandboxed = cli(*words), cli("--sandbox", *words)
+
+        assert (plain.exit_code, plain.stdout) == (sandboxed.exit_code, sandboxed.stdout)
+        assert (
+            "the sandbox has no configuration; this is the one that is used without --sandbox" == sandboxed.stderr.splitlines()[0]
+        )
 
 
 def test_a_provider_that_cannot_be_used_is_warned_about() -> None:
