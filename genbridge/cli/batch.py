@@ -213,9 +213,9 @@ def batch(
         ]
         if dry_run:
             return show_plan(session, terms, rows)
-        prepare(terms.folder)
         if not await agreed(terms, rows):
             return _decline(session)
+        prepare(terms.folder)
         return await carry_out(session, client, found, terms, rows)
 
     if session.sandbox and not session.json:

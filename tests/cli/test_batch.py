@@ -131,9 +131,10 @@ def test_a_reference_that_is_not_there_is_a_mistake_of_its_line(batch: Batch, sh
 
 
 def test_nothing_is_sent_where_nobody_can_be_asked(batch: Batch, shots: Callable[..., str], folder: Path) -> None:
-    """The sentence has the total, and what to do."""
+    """The sentence has the total, and what to do. No folder is made."""
     run = batch(shots(KITE, WAVES))
 
+    assert not (folder / "shots").exists()
     plan, todo, end = run.stderr.removeprefix("error: ").removesuffix("\n").split("; ")
     assert (2, "2 jobs to send, about 1075 credits on imini", "nothing was sent") == (run.exit_code, plan, end)
     assert "there is no terminal to ask at: add --yes to send them" == todo
@@ -144,12 +145,12 @@ def test_nothing_is_sent_where_nobody_can_be_asked(batch: Batch, shots: Callable
 def test_nothing_is_sent_that_was_not_agreed_to(
     batch: Batch, shots: Callable[..., str], folder: Path, answer: Callable[[str], None], text: str
 ) -> None:
-    """Only a clear yes is one."""
+    """Only a clear yes is one. No folder is made before."""
     answer(text)
 
     run = batch(shots(KITE))
 
-    assert (130, "") == (run.exit_code, run.stdout)
+    assert (130, "", False) == (run.exit_code, run.stdout, (folder / "shots").exists())
     assert run.stderr.startswith("1 job to send, about 75 credits on imini. Send it? [y/N] ")
     assert run.stderr.endswith("not agreed to; nothing was sent\n")
 
