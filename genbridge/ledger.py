@@ -48,6 +48,10 @@ class Ledger:
         """Yield the jobs on record, newest first; `unfinished` leaves out those that have ended."""
         return pages(self._journal, status=status, backend=backend, unfinished=unfinished, limit=limit)
 
+    async def backends(self) -> list[str]:
+        """Return the names of the backends that jobs on record are of, also of those that are not configured any more."""
+        return sorted({spent.backend for spent in await self._journal.spent(0.0)})
+
 
 def find(journal: Journal, job_id: str) -> Job:
     """Return a job on record; raises `JournalError` where there is none of that id."""

@@ -24,6 +24,7 @@ async def test_it_has_the_jobs_that_a_client_has(tmp_path: Path) -> None:
         assert [third, second] == [job.id async for job in ledger.jobs(limit=2)]
         assert [] == [job.id async for job in ledger.jobs(backend="another")]
         assert "one" == ledger.job(first).request.prompt
+        assert ["imini"] == await ledger.backends()
 
 
 async def test_a_job_that_is_not_on_record_is_an_error(tmp_path: Path) -> None:
@@ -52,5 +53,5 @@ def test_a_mistake_in_where_it_is_is_an_error(tmp_path: Path) -> None:
 async def test_a_record_that_is_not_there_is_empty_and_is_not_made(tmp_path: Path) -> None:
     """A mistyped path leaves no folders behind."""
     async with Ledger(journal=tmp_path / "nowhere" / "jobs.db") as ledger:
-        assert [] == [job.id async for job in ledger.jobs()]
+        assert ([], []) == ([job.id async for job in ledger.jobs()], await ledger.backends())
     assert not (tmp_path / "nowhere").exists()

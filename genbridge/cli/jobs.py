@@ -12,10 +12,12 @@ import click
 
 from genbridge.cli.commands import Commands, Home
 from genbridge.cli.console import is_dynamic, remark
+from genbridge.cli.known import check_known, configured
 from genbridge.cli.output import job_form, print_json
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table, short, short_cost
 from genbridge.cli.times import age, utc_now
+from genbridge.errors import ConfigError
 from genbridge.types import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -55,7 +57,10 @@ def list_jobs(session: Session, *, status: str | None, backend: str | None, limi
 
     async def work(ledger: Ledger) -> list[Job]:
         wanted = None if status is None else JobStatus(status)
-        return [job async for job in ledger.jobs(status=wanted, backend=backend, limit=limit + 1)]
+        found = [job async for job in ledger.jobs(status=wanted, backend=backend, limit=limit + 1)]
+        if backend is not None and not found:
+            await _check_known(session, ledger, backend)
+        return found
 
     more = session.look(work)
     found = more[:limit]
@@ -68,6 +73,18 @@ def list_jobs(session: Session, *, status: str | None, backend: str | None, limi
         print_table(_HEADER, [(job_id, *_row(job)) for job_id, job in zip(ids, found, strict=True)], cut="PROMPT")
     else:
         remark("no such job is on record" if status or backend else "no job is on record")
+
+
+async def _check_known(session: Session, ledger: Ledger, name: str) -> None:
+    """Raise `ConfigError` for a backend that neither is configured nor has a job on record."""
+    recorded = await ledger.backends()
+    if name in recorded:
+        return
+    try:
+        names = configured(session)
+    except ConfigError:  # what is on record can be seen whatever is wrong there
+        return
+    check_known(name, [*names, *recorded])
 
 
 def brief(ids: Sequence[str]) -> list[str]:

@@ -11,13 +11,13 @@ import attrs
 import click
 
 from genbridge.cli.console import remark, say
+from genbridge.cli.known import check_known
 from genbridge.cli.output import print_json, time_form
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.table import print_table
 from genbridge.cli.times import utc_now
-from genbridge.errors import ConfigError
 from genbridge.types import Spent
-from genbridge.words import did_you_mean, listed, number
+from genbridge.words import number
 
 if TYPE_CHECKING:
     from genbridge.client import Client
@@ -128,12 +128,8 @@ def spend(session: Session, *, group: Sequence[str], since: datetime | None, bac
 
 async def _check_known(client: Client, name: str | None) -> None:
     """Raise `ConfigError` for a backend that is neither configured nor on record."""
-    if name is None or name in client.config.backends:
-        return
-    known = dict.fromkeys([*client.config.backends, *(spent.backend for spent in await client.spend())])
-    if name not in known:
-        near = did_you_mean(name, known) or (f"; there are {listed(known)}" if known else "")
-        raise ConfigError(f"no backend {name!r} is configured or on record{near}")
+    if name is not None and name not in client.config.backends:
+        check_known(name, [*client.config.backends, *(spent.backend for spent in await client.spend())])
 
 
 def _form(since: datetime | None, rows: Sequence[Sum], totals: Sequence[Sum], limits: Sequence[Cap]) -> dict[str, Any]:

@@ -262,8 +262,11 @@ class FakeClient:
     ) -> AsyncIterator[Job]:
         self.asked.append(("jobs", status, backend, limit))
         for job in reversed(self.record.values()):
-            if not (unfinished and job.status.terminal) and status in {None, job.status}:
+            if not (unfinished and job.status.terminal) and status in {None, job.status} and backend in {None, job.backend}:
                 yield job
+
+    async def backends(self) -> list[str]:
+        return sorted({job.backend for job in self.record.values()})
 
     async def usage(self, backend: str) -> Usage:
         self.asked.append(("usage", backend))

@@ -26,7 +26,7 @@ OF_CLIENT = (
     "usual",
     "download",
 )
-OF_LEDGER = ("job", "jobs")
+OF_LEDGER = ("job", "jobs", "backends")
 OF_HANDLE = ("events", "result", "cancel", "not_sent", "adopt")
 
 

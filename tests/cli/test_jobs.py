@@ -121,6 +121,40 @@ def test_an_empty_list_says_so(cli: Cli, client: Any, words: list[str], expected
     assert (0, "", expected) == (run.exit_code, run.stdout, run.stderr)
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("jobs list -b studoi", "no backend 'studoi' is configured or on record; did you mean 'studio'?"),
+        ("jobs list -b nope", "no backend 'nope' is configured or on record; there are spare, studio"),
+        ("jobs list -b nope --sandbox", "no backend 'nope' is configured or on record; there are imini, meigen, sseedance, studio"),
+    ],
+)
+def test_a_list_of_a_backend_that_nobody_knows_is_a_mistake(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, expected: str
+) -> None:
+    """The message has those that are on record or configured."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "genbridge.toml").write_text('[backends.spare]\nprovider = "imini"\n')
+
+    run = cli(*words.split())
+
+    assert (3, "", f"error: {expected}\n") == (run.exit_code, run.stdout, run.stderr)
+
+
+def test_a_backend_that_is_configured_or_on_record_may_have_no_such_job(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One that has jobs need not be configured any more, and nothing else needs to be right in the file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "genbridge.toml").write_text('[backends.spare]\nprovider = "imini"\n')
+    for words in (["-b", "spare"], ["-b", "studio", "--status", "failed"]):
+        run = cli("jobs", "list", *words)
+        assert (0, "no such job is on record\n") == (run.exit_code, run.stderr)
+    (tmp_path / "genbridge.toml").write_text('[backends.spare]\nprovider = "imini"\nmistake = 1\n')
+    assert 3 == len(cli("jobs", "list", "-b", "studio").stdout.splitlines()[1:])
+    assert "no such job is on record\n" == cli("jobs", "list", "-b", "spare").stderr
+
+
 def test_the_list_has_json(cli: Cli) -> None:
     """All that is on record of each."""
     document = json.loads(cli("jobs", "list", "--json").stdout)
