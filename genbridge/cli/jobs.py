@@ -70,7 +70,7 @@ def list_jobs(session: Session, *, status: str | None, backend: str | None, limi
         print_json({"jobs": [job_form(job) for job in found]})
     elif found:
         ids = brief([job.id for job in found]) if is_dynamic(sys.stdout) else [job.id for job in found]
-        print_table(_HEADER, [(job_id, *_row(job)) for job_id, job in zip(ids, found, strict=True)], cut="PROMPT")
+        print_table(_HEADER, [(job_id, *_row(job)) for job_id, job in zip(ids, found, strict=True)], cut="PROMPT", spare=("COST",))
     else:
         remark("no such job is on record" if status or backend else "no job is on record")
 

@@ -33,6 +33,7 @@ _CAPS = {
 }
 """What people read of each cap."""
 _NUMBERS = ("jobs", "charged", "estimated", "reserved", "unpriced")
+_NOTHING = "-"
 _AMOUNTS = ("JOBS", "CHARGED", "ESTIMATED", "RESERVED", "UNPRICED")
 
 
@@ -191,11 +192,17 @@ def _show(rows: Sequence[Sum], totals: Sequence[Sum], by: Sequence[str]) -> None
     cells = [(*(str(getattr(row, name)) for name in names), *_amounts(row)) for row in rows]
     cells += [(f"total {total.provider}", *("" for _ in names[1:]), *_amounts(total)) for total in totals]
     header = (*(name.upper() for name in names), *_AMOUNTS)
-    print_table(header, cells, cut="MODEL" if "model" in names[1:] else None, spare=("UNPRICED", "ESTIMATED"))
+    print_table(header, cells, cut="MODEL" if "model" in names[1:] else None, drop=_less_needed(header, cells))
+
+
+def _less_needed(header: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    """Return the columns that a narrow terminal can do without: those that say nothing, and then details."""
+    empty = [name for name, *column in zip(header, *cells, strict=True) if set(column) == {_NOTHING}]
+    return list(dict.fromkeys([*empty, "UNPRICED", "ESTIMATED"]))
 
 
 def _amounts(row: Sum) -> tuple[str, ...]:
-    numbers = (number(each) if each else "-" for each in (row.estimated, row.reserved, row.unpriced))
+    numbers = (number(each) if each else _NOTHING for each in (row.estimated, row.reserved, row.unpriced))
     return (str(row.jobs), f"{number(row.charged)} {row.unit}", *numbers)
 
 

@@ -30,17 +30,18 @@ def print_table(
     cut: str | None = None,
     wrap: Sequence[str] = (),
     spare: Sequence[str] = (),
+    drop: Sequence[str] = (),
 ) -> None:
     """Print rows under a header; where a terminal is narrow, the column `cut` is cut and those of `wrap` are wrapped.
 
-    Where that is not enough, those of `spare` are left out, the first of them first. The first column stays whole.
-    Without a header, all but the first column are wrapped.
+    Before that, those of `drop` are left out, and where all of it is not enough, those of `spare`, the first of them first. The
+    first column stays whole. Without a header, all but the first column are wrapped.
     """
     rows = [[clean(cell) for cell in row] for row in rows]
     if is_dynamic(sys.stdout):
         from genbridge.cli.fitted import print_fitted  # noqa: PLC0415 (rich takes long to load, and plain lines need none)
 
-        print_fitted(header, rows, cut=cut, wrap=wrap, spare=spare)
+        print_fitted(header, rows, cut=cut, wrap=wrap, spare=spare, drop=drop)
     else:
         _print_plain([*([header] if header else []), *rows])
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
+import attrs
 import pytest
+from screen import Terminal
 
 from genbridge.budgets import Budget, Usage, Used
 from genbridge.cli.spend import Cap, Sum, caps, read_since, sums
@@ -67,6 +70,29 @@ def test_spending_is_shown_by_backend_model_and_day(cli: Cli, client: Any) -> No
         ["total acme", "6", "1234577.3 credits", "0.1", "5", "1"],
         ["total emca", "1", "7 credits", "-", "-", "-"],
     ] == cells(run.stdout)
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (80, "BACKEND MODEL DAY JOBS CHARGED RESERVED"),
+        (90, "BACKEND MODEL DAY JOBS CHARGED ESTIMATED RESERVED"),
+        (100, "BACKEND MODEL DAY JOBS CHARGED ESTIMATED RESERVED UNPRICED"),
+    ],
+)
+def test_spending_fits_a_terminal(cli: Cli, client: Any, monkeypatch: pytest.MonkeyPatch, width: int, columns: str) -> None:
+    """A line each, with names whole: what says nothing is left out first, and then details."""
+    client.bill = [*(attrs.evolve(each, model="seedance-2.0-fast", estimated=1.0) for each in BILL[:1]), *BILL[2:]]
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+
+    cli("spend")
+
+    header, *rows = re.sub(r"\x1b\[[0-9;]*m", "", sys.stdout.getvalue()).splitlines()  # type: ignore[attr-defined]
+    assert (columns, 5) == (" ".join(header.split()), len(rows))
+    assert "seedance-2.0-fast" in rows[2]
+    assert width >= max(map(len, rows))
 
 
 def test_the_groups_are_those_that_are_asked_for_in_their_order(cli: Cli, client: Any) -> None:

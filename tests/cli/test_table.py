@@ -98,6 +98,24 @@ def test_a_column_that_can_be_spared_is_left_out_where_a_terminal_is_narrow(
     assert (shown, ID) == (header.split(), row.split()[0])
 
 
+@pytest.mark.parametrize(
+    ("width", "header", "model"),
+    [(46, "BACKEND MODEL DAY JOBS", ID), (40, "BACKEND MODEL DAY", ID), (32, "BACKEND MODEL DAY", "sora-2-pro-image-…")],
+)
+def test_columns_that_are_less_needed_go_before_anything_is_cut(
+    monkeypatch: pytest.MonkeyPatch, width: int, header: str, model: str
+) -> None:
+    """A row takes the whole width, to its last column."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+
+    print_table(("BACKEND", "MODEL", "DAY", "JOBS"), [("imini", ID, "Mon", "3")], cut="MODEL", drop=("JOBS",))
+
+    names, row = re.sub(r"\x1b\[[0-9;]*m", "", sys.stdout.getvalue()).splitlines()  # type: ignore[attr-defined]
+    assert (header, model) == (" ".join(names.split()), row.split()[1])
+
+
 def test_the_first_column_stays_in_one_piece_however_narrow_a_terminal_is(narrow: Callable[[int], list[str]]) -> None:
     """An id can be copied from it."""
     assert ID == narrow(26)[1].strip()[: len(ID)]
