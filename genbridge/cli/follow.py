@@ -12,7 +12,7 @@ import attrs
 from genbridge.cli.console import complain, remark, say
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import job_form, print_json, unrecorded_form
-from genbridge.cli.progress import Board, Line, job_label, label
+from genbridge.cli.progress import Board, Line, job_label, label, tags
 from genbridge.cli.times import utc_now
 from genbridge.errors import GenbridgeError
 from genbridge.types import Job, Quote, Request
@@ -96,7 +96,9 @@ async def follow_all(
     timeout: float | None,
 ) -> list[Outcome]:
     """Follow several jobs at once; `directory` says where the files of each go, if anywhere."""
-    lines = [(handle, shown.add(job_label(handle.job))) for handle in handles]
+    followed = list(handles)
+    called = zip(followed, tags([handle.job for handle in followed]), strict=True)
+    lines = [(handle, shown.add(job_label(handle.job), tag=tag)) for handle, tag in called]
     following = (follow(session, client, handle, line, directory=directory(handle.job), timeout=timeout) for handle, line in lines)
     return list(await asyncio.gather(*following))
 

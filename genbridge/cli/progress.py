@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genbridge.cli.console import clean, is_dynamic, remark, speaks_unicode, stderr, unechoed
+from genbridge.cli.table import short
 from genbridge.cli.times import utc_now
 from genbridge.durations import Usual
 from genbridge.types import AssetRole, Cost, Job, JobStatus, Request, Snapshot
@@ -29,6 +31,10 @@ Now = Callable[[], datetime]
 _REDRAWS = 8
 """How often a second a terminal is redrawn."""
 _BAR = 24
+_BEGINNING, _END = slice(8), slice(-8, None)
+"""What a line shows of an id."""
+_PROMPT = 24
+"""How many characters of a prompt a line shows."""
 _VAIN = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.EXPIRED})
 
 
@@ -54,6 +60,21 @@ def job_label(job: Job) -> str:
     return label(job.request, job.model, job.backend)
 
 
+def tags(jobs: Sequence[Job]) -> list[str]:
+    """Return what begins the line of each of several jobs, so that they can be told apart where it is cut; of one, nothing."""
+    if len(jobs) < 2:
+        return ["" for _ in jobs]
+    begins, ends = (Counter(job.id[part] for job in jobs) for part in (_BEGINNING, _END))
+    return [f"{_short_id(job.id, begins, ends)} {short(job.request.prompt, _PROMPT)}, " for job in jobs]
+
+
+def _short_id(job_id: str, begins: Counter[str], ends: Counter[str]) -> str:
+    """Return the beginning of an id, or its end where others begin the same, as ids of one's own may, or else all of it."""
+    if begins[job_id[_BEGINNING]] == 1:
+        return job_id[_BEGINNING]
+    return f"…{job_id[_END]}" if ends[job_id[_END]] == 1 else job_id
+
+
 def _cost(status: JobStatus, known: Cost | None, quoted: Cost | None) -> Cost | None:
     # What was quoted is not what a job that came to nothing cost.
     return known or (None if status in _VAIN else quoted)
@@ -61,7 +82,7 @@ def _cost(status: JobStatus, known: Cost | None, quoted: Cost | None) -> Cost | 
 
 @attrs.define(kw_only=True)
 class Line:
-    """What is shown of one job; times are the wall clock's."""
+    """What is shown of one job; times are the wall clock's. `tag` tells it from others."""
 
     label: str
     since: datetime
@@ -80,6 +101,12 @@ class Line:
     downloads: dict[int, Progress] = attrs.field(factory=dict)
     told: tuple[JobStatus, str | None, str | None, bool] | None = None
     """The state that was printed last, where each is printed once."""
+    tag: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the line begins with."""
+        return self.tag + self.label
 
     def attach(self, job: Job, expected: float | None = None, usual: Usual | None = None) -> None:
         """Show what is on record of a job, and how long such jobs take."""
@@ -141,7 +168,7 @@ class Line:
 class Board(Protocol):
     """Shows lines."""
 
-    def add(self, label: str, cost: Cost | None = None) -> Line:
+    def add(self, label: str, cost: Cost | None = None, tag: str = "") -> Line:
         """Show one more."""
         ...
 
@@ -153,16 +180,16 @@ class PlainBoard:
     print: Callable[[str], None] = remark
     now: Now = utc_now
 
-    def add(self, label: str, cost: Cost | None = None) -> Line:
+    def add(self, label: str, cost: Cost | None = None, tag: str = "") -> Line:
         """Follow one more job."""
-        return Line(label=label, since=self.now(), changed=self._changed, cost=cost)
+        return Line(label=label, since=self.now(), changed=self._changed, cost=cost, tag=tag)
 
     def _changed(self, line: Line) -> None:
         state = (line.status, line.job_id, line.note, line.late(self.now()))
         if (line.status is JobStatus.PENDING and not line.note) or line.told == state:
             return
         line.told = state
-        self.print(f"{line.label}: {self._words(line)}")
+        self.print(f"{line.name}: {self._words(line)}")
 
     def _words(self, line: Line) -> str:
         cost = f", {line.cost}" if line.cost and line.cost.amount is not None else ""
@@ -195,16 +222,16 @@ class LiveBoard:
     def _make_spinner(self) -> Spinner:
         return Spinner("dots" if speaks_unicode(self.console) else "line", style="cyan")
 
-    def add(self, label: str, cost: Cost | None = None) -> Line:
+    def add(self, label: str, cost: Cost | None = None, tag: str = "") -> Line:
         """Show one more job."""
-        line = Line(label=label, since=self.now(), changed=lambda _line: None, cost=cost)
+        line = Line(label=label, since=self.now(), changed=lambda _line: None, cost=cost, tag=tag)
         self.lines.append(line)
         return line
 
     def __rich__(self) -> RenderableType:
         """Draw everything as it is now."""
         files = self._files()
-        notes = [Text(clean(f"  {line.label}: {line.note}"), style="dim") for line in self.lines if line.note]
+        notes = [Text(clean(f"  {line.name}: {line.note}"), style="dim") for line in self.lines if line.note]
         return Group(self._jobs(), *notes, *([files] if files.row_count else ()))
 
     def _jobs(self) -> Table:
@@ -213,7 +240,7 @@ class LiveBoard:
             # Where it is narrow, a column that may wrap gives way first; its text is cut instead.
             table.add_column(no_wrap=fixed)
         for line in self.lines:
-            name = Text(clean(line.label), no_wrap=True, overflow="ellipsis")
+            name = Text(clean(line.name), no_wrap=True, overflow="ellipsis")
             table.add_row(self._mark(line), name, self._state(line), self._time(line), str(line.cost or ""))
         return table
 

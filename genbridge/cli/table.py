@@ -12,10 +12,10 @@ _PROMPT = 48
 """How many characters of a prompt a table shows."""
 
 
-def short(prompt: str) -> str:
-    """Return the beginning of a prompt, in one line."""
+def short(prompt: str, most: int = _PROMPT) -> str:
+    """Return the beginning of a prompt, in one line of so many characters."""
     text = " ".join(prompt.split())
-    return text if len(text) <= _PROMPT else text[: _PROMPT - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def short_cost(cost: Cost | None) -> str:

@@ -267,6 +267,18 @@ def test_watching_without_ids_watches_what_is_unfinished(cli: Cli, client: Any) 
     assert ["film", "lost"] == [job["id"] for job in document["jobs"]]
 
 
+@pytest.mark.parametrize("command", ["watch", "resume"])
+def test_lines_of_several_jobs_tell_them_apart(cli: Cli, client: Any, command: str) -> None:
+    """By the beginnings of their ids and prompts."""
+    run = cli("jobs", command)
+
+    ends = [line for line in run.stderr.splitlines() if "succeeded after" in line]
+    assert [
+        "film a long prompt xxxxxxxxx…, video filmer-2 on studio: succeeded after 0:21, 5 credits",
+        "lost a red kite, image painter-1 on studio: succeeded after 0:21, 5 credits",
+    ] == sorted(ends)
+
+
 @pytest.mark.parametrize(
     ("command", "expected"),
     [

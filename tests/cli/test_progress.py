@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from screen import NOON, Terminal, Watch
 
-from genbridge.cli.progress import LiveBoard, PlainBoard, board, clock, label, size
+from genbridge.cli.progress import LiveBoard, PlainBoard, board, clock, label, size, tags
 from genbridge.cli.times import utc_now
 from genbridge.downloads import Progress
 from genbridge.durations import Usual
@@ -259,6 +259,44 @@ def test_a_line_keeps_its_columns_in_a_narrow_terminal(live: LiveBoard, watch: W
     assert "queued  0:00 of about 0:20  5 credits" in row
     assert "…" in row
     assert 72 >= len(row)
+
+
+SEVERAL = {
+    "ids of ours": ("1c4d0fe9aa27", "e27a3b01cc10", "88d0126bf3e1"),
+    "ids of one's own": ("calendar-2027-january", "calendar-2027-february", "calendar-2027-march"),
+    "tries of one id": ("1c4d0fe9aa27", "1c4d0fe9aa27+2", "1c4d0fe9aa27+3"),
+    "ids with the same ends": ("january-of-the-year-2027", "january-of-a-far-year-2027", "january-2027"),
+}
+
+
+@pytest.mark.parametrize("ids", SEVERAL.values(), ids=SEVERAL)
+@pytest.mark.parametrize("width", [80, 120])
+def test_several_jobs_with_one_prompt_can_be_told_apart(
+    live: LiveBoard, make_job: Callable[..., Job], width: int, ids: Sequence[str]
+) -> None:
+    """Also where lines are cut, and while they say a lot."""
+    jobs = [make_job(ImageRequest("a red kite over the sea, at dawn"), id=job_id) for job_id in ids]
+    for job, tag in zip(jobs, tags(jobs), strict=True):
+        live.add("image", tag=tag).attach(job, 20.0, Usual(low=80.0, high=110.0, late=150.0))
+
+    rows = drawn(live, width=width).splitlines()
+    assert (3, 3) == (len(rows), len(set(rows)))
+    assert all(len(row) <= width for row in rows)
+    assert all("queued  0:00, usually 80-110 s  5 credits" in row for row in rows)
+
+
+def test_the_line_of_one_of_several_jobs_has_its_prompt_and_what_it_is(
+    watch: Watch, live: LiveBoard, make_job: Callable[..., Job]
+) -> None:
+    """In a wide terminal and in a log; one alone needs neither."""
+    jobs = [make_job(ImageRequest("a red\nkite over the sea, at dawn"), id=f"{number}c4d0fe9aa27") for number in range(2)]
+    printed: list[str] = []
+    for shown in (live, PlainBoard(print=printed.append, now=watch)):
+        shown.add("image", tag=tags(jobs)[0]).attach(jobs[0])
+
+    assert "0c4d0fe9 a red kite over the sea…, image painter-1 on studio  queued" in drawn(live, width=120)
+    assert ["0c4d0fe9 a red kite over the sea…, image painter-1 on studio: queued, job 0c4d0fe9aa27"] == printed
+    assert [""] == tags(jobs[:1])
 
 
 def test_ascii_terminals_get_ascii_marks(make_job: Callable[..., Job], finish: Callable[[Job], Job]) -> None:
