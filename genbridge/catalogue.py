@@ -16,7 +16,12 @@ import attrs
 from genbridge.errors import Problem, RequestError
 from genbridge.polling import PollPolicy
 from genbridge.types import Certainty, Media, ReferenceRole, Request
-from genbridge.words import did_you_mean, listed
+from genbridge.words import asked, close_to, did_you_mean, listed
+
+_MOST_NEAR = 3
+"""How many models a message asks whether they were meant."""
+_MOST_NAMES = 8
+"""How many models a message lists."""
 
 
 def _tuple(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -345,14 +350,28 @@ def choose(models: Iterable[Model], request: Request, *, where: str) -> Model:
 def _no_model(models: Sequence[Model], request: Request, model: Model | None, where: str) -> str:
     if model is not None:
         return f"{model.id!r} cannot be used on {where}: {model.unavailable}"
-    names = [model.id for model in models if model.media is request.media]
+    usable = [model for model in models if model.media is request.media and not model.unavailable]
+    names = [model.id for model in usable]
     closed = next((model.unavailable for model in models if model.media is request.media and model.unavailable), None)
-    if request.model is None or not any(model.media is request.media and not model.unavailable for model in models):
+    if request.model is None or not usable:
         return f"{where} makes no {request.media}s{': ' + closed if closed else ''}"
     if any(request.model in (model.id, model.provider_id) for model in models):
         return f"{request.model!r} does not make {request.media}s on {where}; those that do: {listed(names)}"
-    near = did_you_mean(request.model, names + [model.provider_id for model in models]) or f"; it has {listed(names)}"
-    return f"{where} has no model {request.model!r}{near}"
+    return f"{where} has no {request.media} model {request.model!r}" + (
+        asked(_near(usable, request.model)) or f"; it has {_some(names)}"
+    )
+
+
+def _near(models: Iterable[Model], name: object) -> Iterable[str]:
+    """Return the models that somebody may have meant by a name, also by one of the provider's."""
+    called = {known: model.id for model in models for known in (*model.aliases, model.provider_id, model.id)}
+    return list(dict.fromkeys(called[known] for known in close_to(name, called, most=6)))[:_MOST_NEAR]
+
+
+def _some(names: Sequence[str]) -> str:
+    """List names, of many only the first."""
+    more = len(names) - _MOST_NAMES
+    return listed(names) if more <= 0 else f"{listed(names[:_MOST_NAMES])} and {more} more"
 
 
 def is_json(value: object) -> bool:

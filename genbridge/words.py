@@ -7,10 +7,21 @@ from collections.abc import Iterable
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for a word close to a known one, else nothing."""
+    return asked(close_to(word, known, most=1))
+
+
+def close_to(word: object, known: Iterable[str], *, most: int) -> list[str]:
+    """Return the known words that are close to a word, the closest first."""
     from difflib import get_close_matches  # noqa: PLC0415 (loaded when something is wrong)
 
-    close = get_close_matches(str(word), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return get_close_matches(str(word), list(known), n=most)
+
+
+def asked(words: Iterable[str]) -> str:
+    """Return `; did you mean 'x', 'y' or 'z'?`, or nothing where there is no such word."""
+    quoted = [repr(word) for word in words]
+    choice = filter(None, [listed(quoted[:-1]), *quoted[-1:]])
+    return f"; did you mean {' or '.join(choice)}?" if quoted else ""
 
 
 def listed(values: Iterable[object]) -> str:

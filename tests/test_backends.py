@@ -790,7 +790,7 @@ async def test_the_live_list_is_not_asked_for_a_model_in_the_table(model: str | 
 async def test_a_model_that_no_list_has_is_an_error_with_what_is_near() -> None:
     """After the service was asked."""
     account, script, clock = with_a_list()
-    assert ["model: backend 'main' has no model 'newt'; did you mean 'new'?"] == await refused(
+    assert ["model: backend 'main' has no video model 'newt'; did you mean 'new'?"] == await refused(
         account, clock, VideoRequest("a fox", model="newt")
     )
     assert 1 == len(script.calls)

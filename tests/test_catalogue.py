@@ -259,8 +259,28 @@ def test_a_chosen_model_is_the_asked_one() -> None:
 @pytest.mark.parametrize(
     ("known", "name", "problem"),
     [
-        ((model("veo-3.1"),), "veo-31", "model: studio has no model 'veo-31'; did you mean 'veo-3.1'?"),
-        ((model("veo-3.1"), model("kling")), "zzz", "model: studio has no model 'zzz'; it has veo-3.1, kling"),
+        ((model("veo-3.1"),), "veo-31", "model: studio has no video model 'veo-31'; did you mean 'veo-3.1'?"),
+        ((model("veo-3.1"), model("kling")), "zzz", "model: studio has no video model 'zzz'; it has veo-3.1, kling"),
+        (
+            (model("veo-3.1"), model("veo-3.1-fast"), model("veo-31", Media.IMAGE), model("veo-3", unavailable="it is not open")),
+            "veo-31",
+            "model: 'veo-31' does not make videos on studio; those that do: veo-3.1, veo-3.1-fast",
+        ),
+        (
+            (model("veo-3.1"), model("veo-3.1-fast"), model("veo-30", Media.IMAGE), model("veo-3", unavailable="it is not open")),
+            "veo-3.0",
+            "model: studio has no video model 'veo-3.0'; did you mean 'veo-3.1' or 'veo-3.1-fast'?",
+        ),
+        (
+            (model("kling", provider_id="acme/film-two"),),
+            "acme/film-2",
+            "model: studio has no video model 'acme/film-2'; did you mean 'kling'?",
+        ),
+        (
+            tuple(map(model, "abcdefghijk")),
+            "zzz",
+            "model: studio has no video model 'zzz'; it has a, b, c, d, e, f, g, h and 3 more",
+        ),
         ((model("soon", unavailable="it is not open"),), "soon", "model: 'soon' cannot be used on studio: it is not open"),
         ((model("soon", unavailable="it is not open"),), None, "model: studio makes no videos: it is not open"),
         ((model("soon", unavailable="it is not open"),), "zzz", "model: studio makes no videos: it is not open"),
@@ -271,8 +291,8 @@ def test_a_chosen_model_is_the_asked_one() -> None:
             "own-gpt-image-2",
             "model: 'own-gpt-image-2' does not make videos on studio; those that do: veo-3.1",
         ),
-        ((model("veo-3.1"),), 7, "model: studio has no model 7; it has veo-3.1"),
-        ((model("veo-3.1"),), ["x"], "model: studio has no model ['x']; it has veo-3.1"),
+        ((model("veo-3.1"),), 7, "model: studio has no video model 7; it has veo-3.1"),
+        ((model("veo-3.1"),), ["x"], "model: studio has no video model ['x']; it has veo-3.1"),
     ],
 )
 def test_a_model_that_cannot_be_chosen_is_a_problem_with_its_reason(known: tuple[Model, ...], name: Any, problem: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genbridge.words import did_you_mean, listed, number, span
+from genbridge.words import asked, close_to, did_you_mean, listed, number, span
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,14 @@ def test_a_word_close_to_a_known_one_is_answered_with_it() -> None:
     """One that is like none is not."""
     assert "; did you mean 'duration'?" == did_you_mean("durration", ["duration", "prompt"])
     assert "" == did_you_mean("zzz", ["duration", "prompt"])
+
+
+def test_words_that_are_all_close_are_all_asked_for() -> None:
+    """The closest first."""
+    assert ["seedance-2.0", "seedance-2.0-fast"] == close_to("seedance", ["seedance-2.0-fast", "kling", "seedance-2.0"], most=3)
+    assert ["", "; did you mean 'a'?", "; did you mean 'a' or 'b'?", "; did you mean 'a', 'b' or 'c'?"] == [
+        asked("abc"[:count]) for count in range(4)
+    ]
 
 
 def test_values_are_listed_in_words() -> None:

@@ -14,7 +14,7 @@ from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import job_form, print_json, unrecorded_form
 from genbridge.cli.progress import Board, Line, job_label, label, tags
 from genbridge.cli.times import utc_now
-from genbridge.errors import GenbridgeError
+from genbridge.errors import GenbridgeError, RequestError
 from genbridge.types import Job, Quote, Request
 
 if TYPE_CHECKING:
@@ -121,15 +121,26 @@ def _report_one(session: Session, outcome: Outcome, *, about: str) -> None:
     if outcome.error is None:
         return
     complain(outcome.error, about=about)
-    if outcome.job is not None and (advice := _advice(session, outcome.job, outcome.error)):
+    if advice := advise(session, outcome):
         remark(advice)
 
 
-def _advice(session: Session, job: Job, error: GenbridgeError) -> str | None:
-    """Return how to go on after an error that is not the end of the job."""
-    match exit_for(error):
+def advise(session: Session, outcome: Outcome) -> str | None:
+    """Return how to go on after an error that is not the end of it."""
+    job, error = outcome.job, outcome.error
+    if job is None:
+        return _models(session, outcome.backend) if _is_about_the_model(error) else None
+    match outcome.exit:
         case Exit.TIMEOUT | Exit.DOWNLOAD:
             return f"collect it with: {session.command('jobs', 'wait', job.id)}"
         case Exit.UNKNOWN:
             return f"say what became of it with: {session.command('jobs', 'reconcile', job.id)}"
     return None
+
+
+def _is_about_the_model(error: GenbridgeError | None) -> bool:
+    return isinstance(error, RequestError) and any(problem.field == "model" for problem in error.problems)
+
+
+def _models(session: Session, backend: str | None) -> str:
+    return f"list the models with: {session.command('models', *(('-b', backend) if backend else ()))}"

@@ -13,7 +13,7 @@ import click
 
 from genbridge.cli.console import complain, remark, say
 from genbridge.cli.exits import Exit
-from genbridge.cli.follow import Outcome, follow, report
+from genbridge.cli.follow import Outcome, advise, follow, report
 from genbridge.cli.output import print_json, quoted_form
 from genbridge.cli.progress import Line, board, label
 from genbridge.cli.request import takes_request
@@ -208,6 +208,8 @@ def show_quotes(session: Session, orders: Sequence[Order]) -> Exit:
     for order in orders:
         if order.error is not None:
             complain(order.error, about=order.label if len(orders) > 1 else "")
+            if advice := advise(session, order.outcome()):
+                remark(advice)
         elif order.quote is not None and not session.json:
             say(f"{order.label}: {_sum(order.quote)}")
     return max(order.outcome().exit for order in orders)

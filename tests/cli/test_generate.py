@@ -132,6 +132,21 @@ def test_a_quote_without_a_basis_is_the_sum_alone(cli: Cli, client: Any) -> None
     assert "image painter-1 on studio: about 3 credits\n" == cli("quote", "kite").stdout
 
 
+@pytest.mark.parametrize("command", ["generate kite --sandbox", "generate kite --sandbox --dry-run", "quote kite --sandbox"])
+def test_a_model_that_is_not_there_is_answered_with_how_to_list_them(cli: Cli, client: Any, command: str) -> None:
+    """With the options of the run; what else is wrong has nothing to do with it."""
+    for field, expected in (("model", ["list the models with: genbridge --sandbox models -b studio"]), ("duration", [])):
+        wrong = RequestError("the request is not valid", problems=[Problem(field, "it is wrong")])
+        client.fails["quote image"] = lambda _about, wrong=wrong: wrong
+
+        run = cli(*command.split())
+
+        assert 2 == run.exit_code
+        assert ["error: the request is not valid", f"  {field}: it is wrong", *expected] == [
+            line for line in run.stderr.splitlines() if not line.startswith("sandbox: ")
+        ]
+
+
 def test_an_invalid_request_is_told_in_the_quotes_json(cli: Cli, client: Any) -> None:
     """With the code of a wrong request."""
     client.fails["quote image"] = invalid
