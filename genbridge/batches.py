@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypedDict
 import attrs
 
 from genbridge.budgets import Budget, exceeds
-from genbridge.client import Wish, budget_of
 from genbridge.errors import (
     BudgetError,
     DownloadError,
@@ -26,6 +25,7 @@ from genbridge.errors import (
 from genbridge.folders import lasting_folder
 from genbridge.journal.records import request_text
 from genbridge.types import Certainty, Job, JobStatus, Quote, Request, Result, Snapshot, Verdict
+from genbridge.wishes import Wish, budget_of
 from genbridge.words import number
 
 if TYPE_CHECKING:

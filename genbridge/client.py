@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -19,14 +18,12 @@ import attrs
 
 from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
-from genbridge.budgets import Budget, Usage, check, check_all, exceeds
-from genbridge.catalogue import Range
+from genbridge.budgets import Usage, check_all
 from genbridge.config import BackendConfig, Config, Route, load
 from genbridge.drives import Drive, Listener, never_started
 from genbridge.durations import Usual, by_model
 from genbridge.errors import (
     BackendError,
-    BudgetError,
     ConfigError,
     DownloadError,
     GenbridgeError,
@@ -44,7 +41,7 @@ from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
 from genbridge.tries import numbered
 from genbridge.types import ImageRequest, Job, JobStatus, Media, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
-from genbridge.words import number
+from genbridge.wishes import Wish, agreed, budget_of, check_cap, check_price
 
 if TYPE_CHECKING:
     from genbridge.batches import Batch, Outcome, Terms
@@ -223,11 +220,11 @@ class Client:
         return await self._carry_out(request, backend, wish)
 
     async def _carry_out(self, request: Request, backend: str | None, wish: Wish) -> Handle:
-        _check_cap(wish.max_cost)
+        check_cap(wish.max_cost)
         standing, number = (None, 1) if wish.id is None else await self._standing(wish.id, request, retry_failed=wish.retry_failed)
         if standing is not None:
             return await self._again(standing, wish)
-        plans = _agreed(_with_key(await self._plans(request, backend)), wish.agreed)
+        plans = agreed(_with_key(await self._plans(request, backend)), wish.agreed)
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
                 return await self._submit(account, plan, wish.of_try(tries), patience=0.0)
@@ -260,18 +257,12 @@ class Client:
     async def _again(self, job: Job, wish: Wish) -> Handle:
         """Return the handle of a job that is asked for once more; raises `BudgetError` where that would send it for too much."""
         if job.status is JobStatus.PENDING:
-            self._check_price(job, wish)
+            check_price(job, self._account_of(job.backend, job.provider).config, wish)
         handle = Handle(self._driver, job)
         drive = await handle._attach(wish.observe)  # noqa: SLF001 (the two are one module's)
         if job.status is JobStatus.PENDING and drive.lease is not None:
             await self._driver.accepted(drive)
         return handle
-
-    def _check_price(self, job: Job, wish: Wish) -> None:
-        if wish.agreed is not None and not _is_within(job.quote, wish.agreed):
-            raise _dearer(job.quote, wish.agreed)
-        budget = budget_of(self._account_of(job.backend, job.provider).config, wish.max_cost)
-        check(job.backend, job.quote, Budget(per_job=budget.per_job), Usage())
 
     async def _submit(self, account: Account, plan: Plan, wish: Wish, *, patience: float) -> Handle:
         account.config.require_key()
@@ -374,8 +365,8 @@ class Client:
         """
         from genbridge.batches import prepare  # noqa: PLC0415 (loaded when it is used)
 
-        _check_cap(max_cost)
-        _check_cap(max_total, "max_total")
+        check_cap(max_cost)
+        check_cap(max_total, "max_total")
         return await prepare(
             self,
             list(requests),
@@ -550,28 +541,6 @@ class Client:
         return sorted(plans, key=_price) if prefer == "cheapest" else plans
 
 
-@attrs.frozen(kw_only=True)
-class Wish:
-    """What the caller of a submit wants of the job, beside the request.
-
-    With `alone`, no other such POST to a backend that cannot be asked what became of one is under way at the same time, so that
-    whatever ends this process leaves one in doubt there at the most. `agreed` are the most credits that it may cost, where somebody
-    was told a price: on whichever backend of a route, and also when the price has risen since.
-    """
-
-    max_cost: float | None = None
-    id: str | None = None
-    save_to: Path | None = None
-    retry_failed: bool = False
-    alone: bool = False
-    agreed: float | None = None
-    observe: Listener | None = None
-
-    def of_try(self, number: int) -> Wish:
-        """Return it with the id of the so-manieth try, if the caller gave an id."""
-        return self if self.id is None else attrs.evolve(self, id=numbered(self.id, number))
-
-
 def _in_pages(handles: Sequence[Handle]) -> Iterator[Sequence[Handle]]:
     """Yield so many at a time that what the journal does for them fits into one transaction."""
     return (handles[first : first + _AT_ONCE] for first in range(0, len(handles), _AT_ONCE))
@@ -591,11 +560,6 @@ def check_result(given: object) -> None:
     """Raise `RequestError` for what is no result, and has no files that could be saved."""
     if not isinstance(given, Result):
         raise RequestError(f"{given!r} is no result; give what `generate` or a handle's `result` returned")
-
-
-def _check_cap(cap: object, name: str = "max_cost") -> None:
-    if cap is not None and (problem := Range(0, math.inf, step=None).problem(cap)):
-        raise RequestError("the request is not valid; nothing was sent", problems=[Problem(name, problem)])
 
 
 def _with_key(plans: list[tuple[Account, Plan]]) -> list[tuple[Account, Plan]]:
@@ -619,33 +583,6 @@ def _sandbox_config(sandbox: Sandbox) -> Config:
     backends = sandbox.backends()
     everything = Route(name=_EVERYTHING, backends=tuple(backends))
     return Config(backends=backends, routes={_EVERYTHING: everything}, default=_EVERYTHING)
-
-
-def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
-    """Return the caps of a backend, with the caller's own for one job."""
-    if max_cost is None:
-        return config.budget
-    per_job = [cap for cap in (config.budget.per_job, max_cost) if cap is not None]
-    return attrs.evolve(config.budget, per_job=min(per_job, default=None))
-
-
-def _agreed(plans: list[tuple[Account, Plan]], agreed: float | None) -> list[tuple[Account, Plan]]:
-    """Return the plans that cost no more than was agreed to; raises `BudgetError` where none is left."""
-    if agreed is None:
-        return plans
-    kept = [(account, plan) for account, plan in plans if _is_within(plan.quote, agreed)]
-    if not kept:
-        raise _dearer(plans[0][1].quote, agreed)
-    return kept
-
-
-def _is_within(quote: Quote, agreed: float) -> bool:
-    return quote.amount is not None and not exceeds(quote.amount, agreed)
-
-
-def _dearer(quote: Quote, agreed: float) -> BudgetError:
-    told = f"it would cost {quote}, and not the {number(agreed)} that was agreed to; nothing was sent"
-    return BudgetError(f"{told}. Ask for the price anew", quote=quote)
 
 
 def _check_same(job: Job, request: Request) -> None:

@@ -23,7 +23,7 @@ LAYERS = [
     "submits",
     "polls",
     "experience",
-    "agenda writer drives downloads journal",
+    "wishes agenda writer drives downloads journal",
     "backends sandbox",
     "plugins lines transport limits budgets config references snapshots validation prices folders",
     "hookspecs catalogue polling durations wire types errors addresses keys origins placeholders tables timing tries formats words",
