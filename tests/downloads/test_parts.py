@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
-from genbridge.downloads.parts import Origin, _lock, disk_error, open_part, remove_part
+from genbridge.downloads.parts import Origin, Part, _lock, disk_error, open_part, remove_part, write_back
 from genbridge.errors import DownloadError
 
 ORIGIN = Origin(validator='"v1"', total=10)
@@ -48,6 +49,36 @@ def test_much_at_once_is_digested_as_little_is(tmp_path: Path) -> None:
     assert sha256(b"".join(blocks)).hexdigest() == part.digest
     assert b"".join(blocks) == part.path.read_bytes()
     part.close()
+
+
+def test_the_disk_does_not_wait_for_the_end(tmp_path: Path) -> None:
+    """Whenever some megabytes are written, the system is told to bring them to the disk, each of them once; little is left out."""
+    told: list[tuple[int, int]] = []
+    file = FileIO(tmp_path / "x", "x+")
+    part = Part(tmp_path / "x", file, write_back=lambda file, start, length: told.append((start, start + length)))
+    part.start(Origin(validator=None, total=None))
+    for _ in range(20):
+        part.append([bytes(1_000_000)])
+    part.close()
+    assert [(0, 9_000_000), (9_000_000, 18_000_000)] == told
+
+
+def test_the_hint_to_write_is_no_more_than_that() -> None:
+    """Where a file takes none, as a pipe does not, nothing happens: the bytes are brought to the disk at the end."""
+    reader, writer = os.pipe()
+    with FileIO(reader), FileIO(writer, "w") as file:
+        write_back(file, 0, 10)
+
+
+def test_what_is_thrown_away_counts_for_nothing(tmp_path: Path) -> None:
+    """The bytes of another version are brought to the disk from their first one on."""
+    told: list[int] = []
+    part = Part(tmp_path / "x", FileIO(tmp_path / "x", "x+"), write_back=lambda file, start, length: told.append(start))
+    for _ in range(2):
+        part.start(Origin(validator=None, total=None))
+        part.append([bytes(9_000_000)])
+    part.close()
+    assert [0, 0] == told
 
 
 def test_a_part_that_is_closed_is_not_changed(tmp_path: Path) -> None:
