@@ -68,7 +68,7 @@ def hold(contest: Contest, records: Records, pythons: Mapping[str, str], folder:
 
 def is_here(client: Client, pythons: Mapping[str, str]) -> bool:
     """Whether a client is installed."""
-    return client.package in pythons and (client is not CURL or shutil.which("curl") is not None)
+    return client.package in pythons and (client.module != CURL.module or shutil.which("curl") is not None)
 
 
 def attempt(client: Client, python: str, told: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from answers import FILE, ID, PROTOCOLS, Answers, whole
 
 _PREFIX, _DIGITS = ID[:4].encode(), len(ID) - 4
 _VIDEO = b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41"
+_BLOCK = 1 << 20
 
 
 @attrs.define
@@ -90,13 +91,11 @@ class Origin:
             job.late = late
         return late >= 0
 
-    def file(self) -> Path:
-        """Return a file of as many bytes as was planned, which begins as a video does."""
-        path = self.folder / f"{self.size}.mp4"
+    def block(self) -> Path:
+        """Return a file that begins as a video does, and is sent over and over: a whole one would have to be brought to memory."""
+        path = self.folder / "block.mp4"
         if not path.exists():
-            with path.open("wb") as file:
-                file.write(_VIDEO)
-                file.truncate(self.size)
+            path.write_bytes(_VIDEO + bytes(_BLOCK - len(_VIDEO)))
         return path
 
 
@@ -136,14 +135,15 @@ class Connection(asyncio.Protocol):
         return self._origin.accept(protocol) if method == b"POST" else self._origin.look(protocol, path)
 
     def _send_file(self) -> None:
-        path = self._origin.file()
         head = b"HTTP/1.1 200 OK\r\ncontent-type: video/mp4\r\ncontent-length: %d\r\n\r\n" % self._origin.size
         self._transport.write(head)
-        self._sending = asyncio.ensure_future(self._send(path))
+        self._sending = asyncio.ensure_future(self._send(self._origin.size))
 
-    async def _send(self, path: Path) -> None:
-        with path.open("rb") as file:
-            await asyncio.get_running_loop().sendfile(self._transport, file)
+    async def _send(self, left: int) -> None:
+        loop = asyncio.get_running_loop()
+        with self._origin.block().open("rb") as file:
+            while left:
+                left -= await loop.sendfile(self._transport, file, 0, min(left, _BLOCK))
 
 
 def _length(head: bytes) -> int:
