@@ -356,10 +356,9 @@ def _no_model(models: Sequence[Model], request: Request, model: Model | None, wh
     if request.model is None or not usable:
         return f"{where} makes no {request.media}s{': ' + closed if closed else ''}"
     if any(request.model in (model.id, model.provider_id) for model in models):
-        return f"{request.model!r} does not make {request.media}s on {where}; those that do: {listed(names)}"
-    return f"{where} has no {request.media} model {request.model!r}" + (
-        asked(_near(usable, request.model)) or f"; it has {_some(names)}"
-    )
+        return f"{request.model!r} does not make {request.media}s on {where}; those that do: {_some(names)}"
+    near = asked(_near(usable, request.model)) or f"; it has {_some(names)}"
+    return f"{where} has no {request.media} model {request.model!r}{near}"
 
 
 def _near(models: Iterable[Model], name: object) -> Iterable[str]:
