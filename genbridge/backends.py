@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -169,7 +169,7 @@ class Account:
         quote: Quote | None = None
         if self.plugin.supports("quote"):
             quote = self.plugin.call("quote", backend=self.backend, request=request, model=model)
-        return attrs.evolve(quote or price(request, model, self.provider.unit), backend=self.name, model=model.id)
+        return _shared(attrs.evolve(quote or price(request, model, self.provider.unit), backend=self.name, model=model.id))
 
     # The paid call.
 
@@ -378,6 +378,12 @@ async def _repeated(once: Callable[[], Awaitable[Reply]], clock: Clock, *, again
         await clock.sleep(pause)
         pause *= 2
     return await once()
+
+
+@lru_cache(maxsize=256)
+def _shared(quote: Quote) -> Quote:
+    """Return the one of equal quotes that many jobs have."""
+    return quote
 
 
 def has_files(request: Request) -> bool:

@@ -126,6 +126,7 @@ class Drive:
         """Note that the service has the job, or that nothing was sent."""
         self.accepted.set()
         self.accepted = PASSED
+        self.posted = self.intended = 0.0
 
     def end(self, error: GenbridgeError | None) -> None:
         """Nothing more will happen here; `error` is for those who wait for the result."""

@@ -258,7 +258,7 @@ MEMORY = Contest(
     columns=(BYTES,),
     told={"task": "hold", "first": 1000, "more": 10_000, "interval": 10.0, "settle": 11.0},
     peers_told={"interval": 600.0},
-    quick={"first": 200, "more": 1000, "interval": 1.0, "settle": 2.0},
+    quick={"first": 500, "more": 3000, "interval": 3.0, "settle": 4.0},
     rounds=2,
     quick_rounds=1,
 )
