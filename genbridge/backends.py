@@ -26,7 +26,7 @@ from genbridge.polling import PollPolicy
 from genbridge.prices import price
 from genbridge.snapshots import sound
 from genbridge.timing import Clock
-from genbridge.types import Backend, Job, JobStatus, Quote, Reference, Request, Snapshot, Verdict
+from genbridge.types import Backend, Job, JobStatus, Media, Quote, Reference, Request, Snapshot, Verdict
 from genbridge.validation import check
 from genbridge.wire import Call, Reply
 
@@ -78,6 +78,7 @@ class Account:
         self._table = {model.provider_id: model for model in reversed(provider.models)}
         self._live: tuple[Model, ...] = ()
         self._live_until = 0.0
+        self._rules = lru_cache(maxsize=256)(self._make_rules)
 
     # What it offers, and what a request costs.
 
@@ -115,15 +116,19 @@ class Account:
         live = (model for model in self._said() if model.provider_id == provider_model)
         return next(live, None) or self._table.get(provider_model)
 
-    def rules(self, job: Job) -> list[Rule]:
+    def rules(self, job: Job) -> Sequence[Rule]:
         """Return the limits that a submit of a job has to keep."""
         model = self._model(job.provider_model)
-        given, media = self.config.limits, self.provider.media_limits
+        return self._rules(job.media, job.model, model.limits if model else _NONE)
+
+    def _make_rules(self, media: Media, model: str, limits: Limits) -> Sequence[Rule]:
+        """Return the rules of the account, of a medium and of a model there, as far as they say anything."""
+        given = self.config.limits
         short = Limits(submits=self.config.submits_per_minute, concurrent=self.config.max_concurrent)
         rules = [
             Rule(limits=short.over(given.get("", _NONE)).over(self.provider.limits)),
-            Rule(limits=given.get(job.media, _NONE).over(media.get(job.media, _NONE)), media=job.media),
-            Rule(limits=given.get(job.model, _NONE).over(model.limits if model else _NONE), model=job.model),
+            Rule(limits=given.get(media, _NONE).over(self.provider.media_limits.get(media, _NONE)), media=media),
+            Rule(limits=given.get(model, _NONE).over(limits), model=model),
         ]
         return [rule for rule in rules if rule.limits.submits is not None or rule.limits.concurrent is not None]
 
@@ -299,7 +304,8 @@ class Account:
         return Origin(base_url=self.backend.base_url, headers=header, secret=secret)
 
     async def _send_paid(self, call: Call) -> Reply:
-        return await self._send(attrs.evolve(call, timeout=self.config.submit_timeout or call.timeout))
+        seconds = self.config.submit_timeout
+        return await self._send(call if seconds is None else attrs.evolve(call, timeout=seconds))
 
     async def _send_patiently(self, call: Call) -> Reply:
         """Make a call, again after a fault where that is safe."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def dump(job: Job) -> dict[str, Any]:
         "unit": job.quote.unit,
         "reserved": job.quote.amount,
         "request": _document(job, "request"),
-        "quote": _document(job, "quote"),
+        "quote": _quote_text(job.quote),
         "save_to": None if job.save_to is None else str(job.save_to),
         **dump_changes(job),
     }
@@ -108,6 +109,12 @@ def dump_changes(job: Job) -> dict[str, Any]:
 def _document(job: Job, name: str) -> str | None:
     value = getattr(job, name)
     return None if value is None else _converter.dumps(value, unstructure_as=_DOCUMENTS[name])
+
+
+@lru_cache(maxsize=256)
+def _quote_text(quote: Quote) -> str:
+    """Return a quote as text; many jobs have the same."""
+    return _converter.dumps(quote)
 
 
 def load_quote(text: str) -> Quote:
