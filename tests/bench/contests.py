@@ -192,8 +192,8 @@ DURATIONS = tuple(round(9 * math.exp(_random.gauss(0, SIGMA)), 3) for _ in range
 
 
 def _waiting(jobs: int, interval: float, *clients: Client, **others: Any) -> Contest:
-    """Return the contest of following so many jobs that go on."""
-    told = {"task": "wait", "jobs": jobs, "interval": interval, "settle": 2.0, "seconds": 8.0}
+    """Return the contest of following so many jobs that go on, once each was asked for: the first time may be something new."""
+    told = {"task": "wait", "jobs": jobs, "interval": interval, "settle": 1.0 + 1.2 * interval, "seconds": 8.0}
     columns = (POLL, _a_second("polls", "polls"), *_LATENESS)
     title = f"{jobs:,} waiting jobs, each asked for every {interval:g} s"
     return Contest(name=str(jobs), title=title, clients=clients, columns=columns, told=told, done=_polled, **others)
