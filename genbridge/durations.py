@@ -17,14 +17,16 @@ from genbridge.types import ImageRequest, Job, Media
 _MEMORY = 40.0
 """How many jobs count; what was learned of older ones fades."""
 _SPREAD = 0.1
-"""The spread that is assumed beside what was seen, with the weight of one job ..."""
-_FIRST_SPREAD = 0.35
+"""The spread that is assumed beside what was seen ..."""
+_ASSUMED = 3.0
+"""... with the weight of so many jobs, ..."""
+_FIRST_SPREAD = 0.7
 """... and what one job leaves open, which fades as more are seen."""
 _GUESS = 0.5
 """How much of a job somebody's word for it is worth."""
 _ODD = 2.6
 """From how many spreads on a duration is not learned, unless the next ones are like it."""
-_EARLY = 0.7
+_EARLY = 0.9
 """The same for one that was done when it was looked at after a long while; that is noticed, and learned all the same."""
 _CHANGED = 2.2
 """How far off jobs in a row must have been, together, for it to be a change."""
@@ -147,10 +149,9 @@ def _key(provider: str, model: str, media: str, variant: str) -> Key:
 
 def forecast(learned: Learned) -> Forecast:
     """Return what was learned as a distribution of the next duration."""
-    assumed = _SPREAD**2 + _FIRST_SPREAD**2 / learned.count
-    freedom = learned.count + 1.0
-    variance = (learned.squares + assumed) / freedom * (1 + 1 / learned.count)
-    return Forecast(exp(learned.mean), sqrt(variance), freedom)
+    assumed = _ASSUMED * _SPREAD**2 + _FIRST_SPREAD**2 / learned.count
+    variance = (learned.squares + assumed) / (learned.count + _ASSUMED) * (1 + 1 / learned.count)
+    return Forecast(exp(learned.mean), sqrt(variance), learned.count + 1.0)
 
 
 def usual(learned: Learned | None) -> Usual | None:

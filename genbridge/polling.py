@@ -22,17 +22,25 @@ _LONGEST_MISS = 60.0
 _LONGEST_WAIT = 90.0
 """The most seconds between two polls of a job, whatever was learned: what it may cost when durations have changed."""
 
-_DENSITY = 1.45
+_DENSITY = 1.35
 """Polls an interval where they are densest, once many jobs are known; as the interval is the least, the peak is flat then."""
-_LATE = 1.0
-"""The spreads above the median by which the first poll is made at the latest, once many jobs are known."""
+_FEW = 2.0
+"""Of how many jobs known polls are half as dense."""
+_FIRST = 1.15
+"""How much longer than the steps after it the one to the first poll is: before it there is nobody who waits."""
+_LATE = 0.5
+"""How much before the median (of the logarithm) the first poll is made at the latest when one job is known; less with each more."""
 _NOT_WORSE = 1.05
 """How much longer a wait may be than the mean one so far. With 1, polls x latency is that of a fixed interval, however long the job
 takes."""
-_SAFE = 0.776
-"""Up to which share of the median nothing is lost by waiting, though the job should take half as long now."""
-_CHECK = 0.58
-"""At which share of the median some jobs are looked at before, so that it is noticed that they take half as long now ..."""
+_SAFE = 0.77
+"""Up to which share of the median hardly anything is lost by waiting, should the job take half as long now: ..."""
+_SAFER = 0.36
+"""... as many more medians as the interval has times this, as asking at the interval finds a job half an interval late too, ..."""
+_SAFEST = 0.782
+"""... but up to no more than this share."""
+_CHECK = 1.8
+"""How many spreads after half the median some jobs are looked at before, so that it is noticed that they take half as long ..."""
 _DOUBTFUL_CHECK = 0.65
 """... and at which every job is, while others have come early."""
 
@@ -105,18 +113,18 @@ class Outlook:
     """The length of the curve from one poll to the next."""
     latest: float
     """When the first poll is made at the latest."""
+    safe: float
+    """When the first poll may be made at the latest, should such jobs take half as long now."""
     early: bool
     """Whether jobs have come early lately."""
 
     def first(self, chance: float) -> float:
         """Return the seconds after which to ask for the first time. With some chance that is early, to notice a change."""
-        wait = min(self._time(self.step), self.latest)
-        share = wait / self.median
-        if self.early and share > _DOUBTFUL_CHECK:
-            return self.median * _DOUBTFUL_CHECK
-        if share > _SAFE and chance < (share - _SAFE) / (share - _CHECK):
-            return self.median * _CHECK
-        return wait
+        wait = min(self._time(self.step * _FIRST), self.latest)
+        if self.early:
+            return min(wait, self.median * _DOUBTFUL_CHECK)
+        check = min(self.median * exp(_CHECK * self.spread) / 2, self.safe)
+        return check if wait > self.safe and chance < (wait - self.safe) / (wait - check) else wait
 
     def after(self, elapsed: float) -> float:
         """Return the seconds from one poll to the next; infinity where nothing is known of jobs that take that long."""
@@ -143,9 +151,10 @@ def outlook(learned: Learned, interval: float) -> Outlook:
     likely = forecast(learned)
     size = round(log(likely.spread) / _COARSE)
     freedom = float(round(likely.freedom)) if likely.freedom < 10 else 10.0 * round(likely.freedom / 10)
-    step = interval / likely.median / _DENSITY * (1 + 1 / learned.count)
-    latest = likely.median * exp(likely.spread * _LATE / (1 + 1 / learned.count))
-    return Outlook(likely.median, exp(size * _COARSE), _curve(size, freedom), step, latest, learned.odd < 0)
+    step = interval / likely.median / _DENSITY * (1 + _FEW / learned.count)
+    latest = interval if likely.median < 2 * interval else likely.median * exp(-_LATE / learned.count)
+    safe = likely.median * min(_SAFE + _SAFER * interval / likely.median, _SAFEST)
+    return Outlook(likely.median, exp(size * _COARSE), _curve(size, freedom), step, latest, safe, learned.odd < 0)
 
 
 @lru_cache(maxsize=256)

@@ -30,7 +30,11 @@ AFTER = (1, 2, 3, 4, 5, 10, 20)
 SHORT = (5.0, 10.0, 20.0, 90.0)
 GUESSES = (0.25, 0.5, 1.0, 2.0, 4.0)
 PROBES = 4
-"""How many jobs are polled by the same knowledge, and counted."""
+"""How many schedules that follow from the same knowledge are counted: by chance, some begin with an early look."""
+FIXED = 50
+"""The same for the fixed interval."""
+FAR = 5.0
+"""How many spreads above the median a job may take that is counted."""
 
 BOUND = 1.15
 """The goal where nothing changes: polls x latency, to the least that is possible."""
@@ -49,34 +53,56 @@ class Watched(NamedTuple):
     most: float
 
 
-@attrs.define
-class Sum:
-    """The jobs of one cell of a table, polled by what was learned and at the fixed interval."""
+class Cost(NamedTuple):
+    """Polls, and seconds of latency, of one job."""
 
-    jobs: int = 0
-    seconds: float = 0.0
-    polls: float = 0.0
-    latency: float = 0.0
-    fixed_polls: float = 0.0
-    fixed_latency: float = 0.0
-
-    def add(self, seconds: float, learned: Watched, fixed: Watched) -> None:
-        """Count one job."""
-        self.jobs += 1
-        self.seconds += seconds
-        self.polls += learned.polls
-        self.latency += learned.latency
-        self.fixed_polls += fixed.polls
-        self.fixed_latency += fixed.latency
+    polls: float
+    latency: float
 
     @property
-    def to_fixed(self) -> float:
-        """Return polls x latency, to the fixed interval's."""
-        return self.polls * self.latency / (self.fixed_polls * self.fixed_latency)
+    def product(self) -> float:
+        """Return polls x latency."""
+        return self.polls * self.latency
 
-    def to_bound(self, spread: float) -> float:
+    @classmethod
+    def mean(cls, costs: Sequence[Cost]) -> Cost:
+        """Return the means of several."""
+        return cls(*(sum(each) / len(costs) for each in zip(*costs, strict=True)))
+
+
+@attrs.frozen
+class Jobs:
+    """Jobs whose log seconds are normal, with a median (in seconds) and a spread."""
+
+    median: float
+    spread: float
+
+    @property
+    def mean(self) -> float:
+        """Return the mean of the seconds that they take."""
+        return self.median * exp(self.spread**2 / 2)
+
+    @property
+    def longest(self) -> float:
+        """Return the seconds that none takes that is counted."""
+        return self.median * exp(self.spread * FAR)
+
+    def seconds(self, chance: Random) -> float:
+        """Return how long one of them takes."""
+        return self.median * exp(self.spread * chance.gauss())
+
+    def cost(self, times: Sequence[float]) -> Cost:
+        """Return what polls at these times cost in the mean of all jobs: exactly, without drawing any."""
+        polls, latency, left = 0.0, -self.mean, 1.0
+        for time in times:
+            polls += left
+            after = erfc(log(time / self.median) / self.spread / sqrt(2)) / 2
+            latency, left = latency + time * (left - after), after
+        return Cost(polls, latency)
+
+    def to_bound(self, cost: Cost) -> float:
         """Return polls x latency, to the least that is possible."""
-        return self.polls * self.latency / (self.jobs * self.seconds / 2) / bound(spread)
+        return cost.product / (self.mean / 2) / bound(self.spread)
 
 
 def bound(spread: float) -> float:
@@ -114,18 +140,27 @@ def watch(policy: PollPolicy, learned: Learned | None, seconds: float, chance: R
         seen = seen.after(elapsed, int(100 * elapsed / seconds) / 100 if percent else None)
 
 
-def fixed(policy: PollPolicy, seconds: float, chance: Random) -> Watched:
-    """Poll a job at the fixed interval and its jitter, as the policy does that has `fixed` set."""
-    polls, elapsed, least = 0, 0.0, 0.0
-    while elapsed < seconds:
-        least, elapsed = elapsed, elapsed + policy.interval * (1 + policy.jitter * chance.random())
-        polls += 1
-    return Watched(polls, elapsed - seconds, least, elapsed)
+def times(policy: PollPolicy, learned: Learned | None, until: float, chances: Iterator[float]) -> list[float]:
+    """Return when a job is polled that is done at that time."""
+    seen, polled = Seen(), [0.0]
+    while polled[-1] < until:
+        elapsed = polled[-1]
+        polled.append(elapsed + policy.delay(elapsed=elapsed, seen=seen, learned=learned, chance=next(chances)))
+        seen = seen.after(polled[-1], None)
+    return polled[1:]
 
 
-def duration(median: float, spread: float, chance: Random) -> float:
-    """Return how long a job takes."""
-    return median * exp(spread * chance.gauss())
+def chances(chance: Random, place: int, places: int) -> Iterator[float]:
+    """Yield random numbers, of which the first is within one of so many parts: so all of them are drawn equally often."""
+    yield (place + chance.random()) / places
+    while True:
+        yield chance.random()
+
+
+def cost(policy: PollPolicy, learned: Learned | None, jobs: Jobs, chance: Random, probes: int = PROBES) -> Cost:
+    """Return what polling costs by what was learned, in the mean."""
+    schedules = [times(policy, learned, jobs.longest, chances(chance, probe, probes)) for probe in range(probes)]
+    return Cost.mean([jobs.cost(schedule) for schedule in schedules])
 
 
 @attrs.frozen(kw_only=True)
@@ -141,26 +176,35 @@ class History:
         """Begin with an interval."""
         return cls(policy=PollPolicy(interval=interval), runs=runs, seed=seed)
 
-    def learned(self, jobs: int, spread: float, chance: Random) -> Learned | None:
+    def learned(self, count: int, jobs: Jobs, chance: Random) -> Learned | None:
         """Return what was learned of so many jobs."""
         learned = None
-        for _ in range(jobs):
-            found = watch(self.policy, learned, duration(MEDIAN, spread, chance), chance)
+        for _ in range(count):
+            found = watch(self.policy, learned, jobs.seconds(chance), chance)
             learned = learn(learned, found.least, found.most)
         return learned
 
-    def sums(self, counted: Sequence[int], median: float, spread: float, known: Sequence[Learned | None] = ()) -> list[Sum]:
-        """Return what jobs came to by their places in the histories; `known` is what each history begins with."""
-        chance, sums = Random(self.seed), {place: Sum() for place in counted}
+    def costs(self, counted: Sequence[int], jobs: Jobs, known: Sequence[Learned | None] = ()) -> list[Cost]:
+        """Return what jobs cost by their places in the histories; `known` is what each history begins with."""
+        chance = Random(self.seed)
+        found: dict[int, list[Cost]] = {place: [] for place in counted}
         for begun in known or [None] * self.runs:
             learned = begun
             for place in range(1, max(counted) + 1):
-                for _ in range(PROBES if place in sums else 0):
-                    seconds = duration(median, spread, chance)
-                    sums[place].add(seconds, watch(self.policy, learned, seconds, chance), fixed(self.policy, seconds, chance))
-                found = watch(self.policy, learned, duration(median, spread, chance), chance)
-                learned = learn(learned, found.least, found.most)
-        return list(sums.values())
+                if place in found:
+                    found[place].append(cost(self.policy, learned, jobs, chance))
+                watched = watch(self.policy, learned, jobs.seconds(chance), chance)
+                learned = learn(learned, watched.least, watched.most)
+        return [Cost.mean(each) for each in found.values()]
+
+    def fixed(self, jobs: Jobs) -> Cost:
+        """Return what the fixed interval costs."""
+        return cost(attrs.evolve(self.policy, fixed=True), None, jobs, Random(self.seed), FIXED)
+
+    def worse(self, jobs: Jobs, known: Sequence[Learned | None] = ()) -> list[tuple[float, float | None]]:
+        """Return polls x latency to the fixed interval's, from the first job on, with the goal of that."""
+        fixed = self.fixed(jobs).product
+        return [(each.product / fixed, WORSE) for each in self.costs(AFTER, jobs, known)]
 
 
 class Row(NamedTuple):
@@ -183,8 +227,9 @@ def steady(size: Size) -> Table:
     rows = []
     for interval in size.intervals:
         for spread in size.spreads:
-            sums = History.of(interval, size.runs, 1).sums([seen + 1 for seen in SEEN], MEDIAN, spread)
-            cells = [(each.to_bound(spread), BOUND if seen == ENOUGH else None) for seen, each in zip(SEEN, sums, strict=True)]
+            jobs = Jobs(MEDIAN, spread)
+            costs = History.of(interval, size.runs, 1).costs([seen + 1 for seen in SEEN], jobs)
+            cells = [(jobs.to_bound(each), BOUND if seen == ENOUGH else None) for seen, each in zip(SEEN, costs, strict=True)]
             rows.append(Row((f"{interval:g} s", f"{spread:g}"), cells))
     return Table("to the bound", ("interval", "spread", *(f"{seen} seen" for seen in SEEN)), rows)
 
@@ -194,9 +239,9 @@ def costs(size: Size) -> Table:
     rows = []
     for interval in size.intervals:
         for spread in size.spreads:
-            (last,) = History.of(interval, size.runs, 2).sums([ENOUGH + 1], MEDIAN, spread)
-            figures = (last.fixed_polls, last.polls, last.fixed_latency, last.latency)
-            rows.append(Row((f"{interval:g} s", f"{spread:g}"), [(figure / last.jobs, None) for figure in figures]))
+            history, jobs = History.of(interval, size.runs, 2), Jobs(MEDIAN, spread)
+            pairs = zip(history.fixed(jobs), *history.costs([ENOUGH + 1], jobs), strict=True)
+            rows.append(Row((f"{interval:g} s", f"{spread:g}"), [(figure, None) for pair in pairs for figure in pair]))
     return Table("in polls and seconds", ("interval", "spread", "polls, fixed", "learned", "latency, fixed", "learned"), rows)
 
 
@@ -206,9 +251,9 @@ def jumps(size: Size) -> Table:
     for interval in size.intervals:
         for spread in size.spreads:
             history = History.of(interval, size.runs, 3)
-            known = [history.learned(50, spread, Random(run)) for run in range(size.runs)]
+            known = [history.learned(50, Jobs(MEDIAN, spread), Random(run)) for run in range(size.runs)]
             for factor in size.factors:
-                cells = _worse(history.sums(AFTER, MEDIAN * factor, spread, known))
+                cells = history.worse(Jobs(MEDIAN * factor, spread), known)
                 rows.append(Row((f"{interval:g} s", f"{spread:g}", f"×{factor:g}"), cells))
     return Table("after a jump", ("interval", "spread", "jump", *(f"job {after}" for after in AFTER)), rows)
 
@@ -218,7 +263,7 @@ def beginnings(size: Size) -> Table:
     rows = []
     for median in SHORT:
         for spread in size.spreads[::2]:
-            cells = _worse(History.of(3.0, size.runs, 4).sums(AFTER, median, spread))
+            cells = History.of(3.0, size.runs, 4).worse(Jobs(median, spread))
             rows.append(Row((f"{median:g} s", f"{spread:g}"), cells))
     return Table("from nothing", ("median", "spread", *(f"job {after}" for after in AFTER)), rows)
 
@@ -228,12 +273,8 @@ def guesses(size: Size) -> Table:
     rows = []
     for factor in GUESSES:
         known = [Learned.guess(MEDIAN * factor)] * size.runs
-        rows.append(Row((f"×{factor:g}",), _worse(History.of(3.0, size.runs, 5).sums(AFTER, MEDIAN, 0.3, known))))
+        rows.append(Row((f"×{factor:g}",), History.of(3.0, size.runs, 5).worse(Jobs(MEDIAN, 0.3), known)))
     return Table("from a guess", ("guess", *(f"job {after}" for after in AFTER)), rows)
-
-
-def _worse(sums: Sequence[Sum]) -> list[tuple[float, float | None]]:
-    return [(each.to_fixed, WORSE) for each in sums]
 
 
 def percentages(size: Size) -> Table:
@@ -242,7 +283,7 @@ def percentages(size: Size) -> Table:
     for name, learned in (("nothing", None), ("40 jobs", Learned(40.0, log(MEDIAN), 40 * 0.3**2))):
         chance, policy = Random(6), PollPolicy(interval=3.0)
         polled = partial(watch, policy, learned, percent=True)
-        found = [polled(duration(MEDIAN, 0.3, chance), chance) for _ in range(4 * size.runs)]
+        found = [polled(Jobs(MEDIAN, 0.3).seconds(chance), chance) for _ in range(4 * size.runs)]
         polls, latency = (sum(each[place] for each in found) / len(found) for place in (0, 1))
         rows.append(Row((name,), [(polls, 8.0), (latency, 1.0)]))
     return Table("with a percentage", ("learned", "polls", "latency"), rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from math import log
 from pathlib import Path
 from random import Random
 
@@ -15,8 +16,9 @@ PAGE = HERE.parents[1] / "docs" / "explanation" / "when-to-ask.md"
 # The simulation is a script.
 sys.path.insert(0, str(HERE))
 
-from schedule import AFTER, BOUND, FULL, QUICK, SLACK, WORSE, Table, bound, fixed, lines, measured, missed, watch, write  # noqa: E402 (as above)
+from schedule import AFTER, BOUND, FULL, QUICK, SLACK, WORSE, Jobs, Table, bound, cost, lines, measured, missed, watch, write  # noqa: E402 (as above)
 
+from genbridge.durations import Learned  # noqa: E402 (as above)
 from genbridge.polling import PollPolicy  # noqa: E402 (as above)
 
 KNOWN = 0.01
@@ -46,12 +48,20 @@ def test_the_bound_is_the_one_that_is_known() -> None:
     assert pytest.approx([0.20, 0.28, 0.36, 0.51, 0.73], abs=0.006) == [bound(spread) for spread in FULL.spreads]
 
 
-def test_the_fixed_interval_is_the_policy_s() -> None:
-    """The short form of it polls at the same times."""
-    policy = PollPolicy(interval=3.0, fixed=True)
-    expected = [watch(policy, None, seconds, Random(1)) for seconds in (1.0, 90.0)]
-    found = [fixed(policy, seconds, Random(1)) for seconds in (1.0, 90.0)]
-    assert [(each.polls, pytest.approx(each.latency)) for each in expected] == [(each.polls, each.latency) for each in found]
+def test_the_mean_cost_is_that_of_many_jobs() -> None:
+    """As if each of them were drawn and polled."""
+    policy, jobs, chance = PollPolicy(interval=3.0), Jobs(20.0, 0.3), Random(1)
+    learned = Learned(20.0, log(20.0), 20 * 0.3**2)
+    drawn = [watch(policy, learned, jobs.seconds(chance), chance) for _ in range(4000)]
+    expected = [sum(each[place] for each in drawn) / len(drawn) for place in (0, 1)]
+    assert [pytest.approx(each, rel=0.05) for each in expected] == list(cost(policy, learned, jobs, chance, probes=400))
+
+
+def test_the_fixed_interval_costs_half_the_duration() -> None:
+    """Polls x latency, whatever it is; and an interval more, as the last poll comes after the end."""
+    jobs = Jobs(90.0, 0.3)
+    products = [cost(PollPolicy(interval=each, fixed=True), None, jobs, Random(1), 20).product for each in (1.0, 3.0)]
+    assert [pytest.approx(jobs.mean / 2 + 1.05 * each / 4, rel=0.01) for each in (1.0, 3.0)] == products
 
 
 def test_the_page_has_the_tables(tables: list[Table]) -> None:
