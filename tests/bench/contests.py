@@ -101,9 +101,10 @@ PEERS = (
 FINE = 0.3
 NOTICED = (
     attrs.evolve(OURS, name="genbridge, every 0.3 s", interval=FINE),
-    attrs.evolve(OURS, name="genbridge, as it learns, at most every 0.3 s", word="learn", interval=FINE),
     attrs.evolve(OURS, name="genbridge, as it comes", word="learn"),
 )
+BY_INTERVAL = attrs.evolve(OURS, name="genbridge, at the service's interval", word="fixed")
+AS_LEARNED = attrs.evolve(OURS, name="genbridge, as it learns", word="learn")
 ASYNCIO = Client(name="import asyncio", module="asyncio", script="start.py")
 IMPORTS = (
     ASYNCIO,
@@ -188,7 +189,9 @@ GROWN = _plain("MiB of memory more", "grown", 1 / 1024**2)
 
 _random = random.Random(4)
 SIGMA = 0.3
-DURATIONS = tuple(round(9 * math.exp(_random.gauss(0, SIGMA)), 3) for _ in range(60))
+SHORT, LONG = 9.0, 60.0
+DURATIONS = tuple(round(SHORT * math.exp(_random.gauss(0, SIGMA)), 3) for _ in range(60))
+LONG_DURATIONS = tuple(round(LONG * math.exp(_random.gauss(0, SIGMA)), 3) for _ in range(420))
 
 
 def _waiting(jobs: int, interval: float, *clients: Client, **others: Any) -> Contest:
@@ -266,8 +269,8 @@ NOTICE = Contest(
     name="notice",
     title="From ready to noticed",
     words=(
-        f"Forty jobs that take 9 s, more or less (lognormal, σ = {SIGMA}), after twenty others of their kind; each client at its "
-        "own interval. A fixed interval has polls × latency of half the mean duration, whatever it is."
+        f"Forty jobs that take {SHORT:g} s, more or less (lognormal, σ = {SIGMA}), after twenty others of their kind; each client "
+        "at its own interval. A fixed interval has polls × latency of half the mean duration, whatever it is."
     ),
     clients=(*NOTICED, *PEERS),
     columns=(
@@ -278,6 +281,21 @@ NOTICE = Contest(
     ),
     told={"task": "notice", "waves": [20, 40]},
     plan=DURATIONS,
+    rounds=1,
+    together=True,
+    done=_noticed,
+)
+LEARNED = Contest(
+    name="learned",
+    title="Polls after twenty jobs",
+    words=(
+        f"Four hundred jobs that take {LONG:g} s, more or less (lognormal, σ = {SIGMA}), after twenty others of their kind, at "
+        "imini's own interval of 2 s, and by what was learned."
+    ),
+    clients=(BY_INTERVAL, AS_LEARNED),
+    columns=NOTICE.columns,
+    told={"task": "notice", "waves": [20, 400]},
+    plan=LONG_DURATIONS,
     rounds=1,
     together=True,
     done=_noticed,
@@ -329,6 +347,7 @@ CONTESTS = (
     BURST,
     MEMORY,
     NOTICE,
+    LEARNED,
     JOURNAL,
     SHORT_JOURNAL,
     FILES,
