@@ -34,8 +34,10 @@ class Agenda:
             self._wake.clear()
             if not self._heap:
                 await self._wake.wait()
-            elif (wait := self._heap[0][0] - self._clock.monotonic()) > 0:
-                await self._wake.wait_for(self._clock, max(wait, _SLACK))
+            elif (wait := self._heap[0][0] - self._clock.monotonic()) > _SLACK:
+                await self._wake.wait_for(self._clock, wait)
+            elif wait > 0:
+                await self._clock.sleep(_SLACK)
             else:
                 _, turn, drive = heappop(self._heap)
                 if turn == drive.turn and not drive.ended.is_set():

@@ -59,7 +59,13 @@ class Key:
     @property
     def running(self) -> Key:
         """What the time is kept by for which the service works on such a job, without its queue."""
-        return attrs.evolve(self, phase="running")
+        return _running(self)
+
+
+@lru_cache(maxsize=1024)
+def _running(key: Key) -> Key:
+    """Return the one key of many jobs, each of which asks for it at every poll."""
+    return attrs.evolve(key, phase="running")
 
 
 @attrs.frozen(cache_hash=True)
