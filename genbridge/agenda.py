@@ -31,14 +31,18 @@ class Agenda:
     async def next(self) -> Drive:
         """Wait until the time of a job has come, and return it."""
         while True:
-            self._wake.clear()
             if not self._heap:
-                await self._wake.wait()
+                await self._sooner().wait()
             elif (wait := self._heap[0][0] - self._clock.monotonic()) > _SLACK:
-                await self._wake.wait_for(self._clock, wait)
+                await self._sooner().wait_for(self._clock, wait)
             elif wait > 0:
                 await self._clock.sleep(_SLACK)
             else:
                 _, turn, drive = heappop(self._heap)
                 if turn == drive.turn and not drive.ended.is_set():
                     return drive
+
+    def _sooner(self) -> Signal:
+        """Return what is set when a job is put before all others."""
+        self._wake = Signal()
+        return self._wake

@@ -41,7 +41,7 @@ from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
 from genbridge.tries import numbered
 from genbridge.types import ImageRequest, Job, JobStatus, Media, Quote, Request, Result, Snapshot, Spent, Verdict, VideoRequest
-from genbridge.wishes import Wish, agreed, budget_of, check_cap, check_price
+from genbridge.wishes import Wish, budget_of, check_cap, check_price, within_price
 
 if TYPE_CHECKING:
     from genbridge.batches import Batch, Outcome, Terms
@@ -224,7 +224,7 @@ class Client:
         standing, number = (None, 1) if wish.id is None else await self._standing(wish.id, request, retry_failed=wish.retry_failed)
         if standing is not None:
             return await self._again(standing, wish)
-        plans = agreed(_with_key(await self._plans(request, backend)), wish.agreed)
+        plans = within_price(_with_key(await self._plans(request, backend)), wish.agreed)
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
                 return await self._submit(account, plan, wish.of_try(tries), patience=0.0)

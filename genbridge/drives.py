@@ -29,7 +29,7 @@ Listener = Callable[[Snapshot], None]
 LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 """What a job is that the service works on."""
 PASSED = Signal(is_set=True)
-"""What many jobs have instead of a signal of their own that was set."""
+"""The one set signal that all jobs share once their own was set: never cleared, and nobody waits for it."""
 _EXPIRED = "waiting for it again asks once more, in case another account's key, a wrong address or an outage had it say so"
 
 
@@ -126,7 +126,6 @@ class Drive:
         """Note that the service has the job, or that nothing was sent."""
         self.accepted.set()
         self.accepted = PASSED
-        self.posted = self.intended = 0.0
 
     def end(self, error: GenbridgeError | None) -> None:
         """Nothing more will happen here; `error` is for those who wait for the result."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 
 from genbridge.catalogue import is_json
@@ -11,9 +11,10 @@ from genbridge.errors import RequestError
 
 def folder(given: object) -> Path:
     """Return the folder that was given; raises `RequestError` for what is no path."""
-    if not isinstance(given, str | PathLike) or "\0" in str(given):
+    path = fspath(given) if isinstance(given, PathLike) else given
+    if not isinstance(path, str) or "\0" in path:
         raise RequestError(f"{given!r} is no folder; give a path")
-    return Path(given)
+    return Path(path)
 
 
 def lasting_folder(given: object) -> Path:

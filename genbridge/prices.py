@@ -14,20 +14,20 @@ _ROLES = frozenset(map(str, ReferenceRole))
 def price(request: Request, model: Model, unit: str) -> Quote:
     """Return what a valid request costs by the model's price list; unknown when the list does not say."""
     for entry in model.prices:
-        if not _otherwise(entry, request, model):
+        if not _mismatches(entry, request, model):
             return _sum(entry, request, model, unit)
     basis = f"no price is known for {model.id}{_known_prices(request, model)}"
     return Quote(amount=None, unit=unit, certainty=Certainty.UNKNOWN, basis=basis, model=model.id)
 
 
-def _otherwise(entry: Price, request: Request, model: Model) -> dict[str, Any]:
+def _mismatches(entry: Price, request: Request, model: Model) -> dict[str, Any]:
     """Return what an entry of the list is for and the request does not say."""
     return {name: value for name, value in entry.when.items() if _effective(name, request, model) != value}
 
 
 def _known_prices(request: Request, model: Model) -> str:
     """Say what to change so that a price is known: of the entries of the list, what the nearest asks for otherwise."""
-    nearest = min((_otherwise(entry, request, model) for entry in model.prices), key=len, default={})
+    nearest = min((_mismatches(entry, request, model) for entry in model.prices), key=len, default={})
     wanted = [f"{name} {value}" if value is not None else f"no {name}" for name, value in nearest.items()]
     return f" as it is asked for; one is known with {' and '.join(wanted)}" if wanted else ""
 

@@ -162,7 +162,7 @@ class Scheduler:
         try:
             await self._take(drive)
         except BaseException:
-            self._drives.pop(drive.job.id, None)
+            self._forget(drive)
             raise
 
     async def cancel(self, job: Job) -> Job:
@@ -257,7 +257,7 @@ class Scheduler:
     async def _leave(self, drive: Drive, lease: Lease) -> None:
         """Let a job go that waits to be sent, as it is only watched here."""
         await self._journal.release(lease)
-        self._drives.pop(drive.job.id, None)
+        self._forget(drive)
         drive.end(
             JobError(
                 f"job {drive.job.id} was never sent and is not waited for: `genbridge jobs resume` sends it, "
@@ -393,7 +393,7 @@ class Scheduler:
             await self._give_up(drive, error)
         except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
             _log.exception("job %s: a bug in genbridge", drive.job.id)
-            self._drives.pop(drive.job.id, None)
+            self._forget(drive)
             drive.end(
                 GenbridgeError(
                     f"job {drive.job.id}: a bug in genbridge ({type(error).__name__}); the job is on record: pick it up by its id, "
@@ -402,7 +402,7 @@ class Scheduler:
             )
 
     async def _give_up(self, drive: Drive, error: GenbridgeError) -> None:
-        self._drives.pop(drive.job.id, None)
+        self._forget(drive)
         if drive.job.provider_id is None and drive.job.status in {JobStatus.PENDING, JobStatus.SUBMITTING} and drive.lease:
             code = error.code if isinstance(error, ServiceError) else None
             drive.job = attrs.evolve(
@@ -417,8 +417,13 @@ class Scheduler:
             error.job = drive.job
         drive.end(error)
 
+    def _forget(self, drive: Drive) -> None:
+        """Drive a job no more, unless it has been taken up anew since."""
+        if self._drives.get(drive.job.id) is drive:
+            del self._drives[drive.job.id]
+
     def _end(self, drive: Drive) -> None:
-        self._drives.pop(drive.job.id, None)
+        self._forget(drive)
         drive.end(outcome(drive.job))
 
 

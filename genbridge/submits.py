@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TypeVar
@@ -18,7 +19,7 @@ import attrs
 
 from genbridge.backends import has_files
 from genbridge.drives import LIVE, Drive, nothing, snapshot_of
-from genbridge.errors import BackendError, GenbridgeError, NotFoundError, RateLimitError, TransportError
+from genbridge.errors import BackendError, GenbridgeError, JournalError, NotFoundError, RateLimitError, TransportError
 from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
 from genbridge.limits import Wait
 from genbridge.polls import Polls
@@ -130,13 +131,13 @@ class Submits:
             if not isinstance(answer, Wait):
                 return answer
         async with line:
-            return await self._wait(drive)
+            return await self._stand(drive)
 
     def _line(self, drive: Drive) -> asyncio.Semaphore:
         """Return the line of those who wait for the same limits."""
         return self._lines.setdefault((drive.job.backend, drive.job.model), asyncio.Semaphore(1))
 
-    async def _wait(self, drive: Drive) -> Attempt | None:
+    async def _stand(self, drive: Drive) -> Attempt | None:
         """Wait as the first in line."""
         while True:
             if drive.alone:
@@ -174,9 +175,18 @@ class Submits:
         drive.intended = time.monotonic()
         try:
             return await write
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                await self._withdraw(drive.job.id)
             drive.answer()
             raise
+
+    async def _withdraw(self, job_id: str) -> None:
+        """Take an intent back that may be on record all the same, as nobody acts on it any more."""
+        with suppress(JournalError):
+            lease = await self._journal.acquire(job_id)
+            if lease is not None and lease.attempt is not None:
+                await self._journal.refused(lease.attempt)
 
     def _began(self, drive: Drive, attempt: Attempt | None) -> None:
         if attempt is None:
@@ -230,7 +240,8 @@ class Submits:
             drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=failure)
         await self._writer.write(self._journal.unknown, lease, drive.job)
         drive.answer()
-        if lease.attempt is None or not await self._looked_up(drive, lease.attempt, patient=patient):
+        settled = lease.attempt is not None and await self._looked_up(drive, lease.attempt, patient=patient)
+        if not settled and not drive.ended.is_set():  # somebody may have looked meanwhile, and said what came of it
             await self._writer.write(self._journal.release, lease)
             self._end(drive)
 
@@ -258,7 +269,7 @@ class Submits:
             if snapshot is not None and snapshot.provider_id is not None:
                 await self._accept(drive, attempt, snapshot)
                 return True
-        if absent and self._clock.monotonic() - drive.posted >= _PROOF_AGE:
+        if absent and not drive.ended.is_set() and self._clock.monotonic() - drive.posted >= _PROOF_AGE:
             await self._absent(drive)
             return True
         return False

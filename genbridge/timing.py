@@ -64,10 +64,6 @@ class Signal:
         for waiter in self._waiters:
             _wake(waiter)
 
-    def clear(self) -> None:
-        """Take it back."""
-        self._is_set = False
-
     async def wait(self) -> None:
         """Wait until it is set."""
         if not self._is_set:

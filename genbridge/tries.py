@@ -8,7 +8,7 @@ _NUMBER = re.compile(r"\+\d+$")
 
 
 def numbered(given: str, number: int) -> str:
-    """Return the id of the so-manieth try of what was given an id."""
+    """Return the id of the try of that number of what was given an id."""
     return given if number == 1 else f"{given}+{number}"
 
 

@@ -39,7 +39,7 @@ class Wish:
     observe: Listener | None = None
 
     def of_try(self, number: int) -> Wish:
-        """Return it with the id of the so-manieth try, if the caller gave an id."""
+        """Return it with the id of the try of that number, if the caller gave an id."""
         return self if self.id is None else attrs.evolve(self, id=numbered(self.id, number))
 
 
@@ -57,7 +57,7 @@ def budget_of(config: BackendConfig, max_cost: float | None) -> Budget:
     return attrs.evolve(config.budget, per_job=min(per_job, default=None))
 
 
-def agreed(plans: list[tuple[Account, Plan]], most: float | None) -> list[tuple[Account, Plan]]:
+def within_price(plans: list[tuple[Account, Plan]], most: float | None) -> list[tuple[Account, Plan]]:
     """Return the plans that cost no more than the most that was agreed to; raises `BudgetError` where none is left."""
     if most is None:
         return plans

@@ -577,3 +577,22 @@ async def test_what_was_recorded_and_never_sent_is_sent_one_after_the_other_too(
     async with opened(service, config=a_config(submits_per_minute=100), journal=tmp_path / "jobs.db") as client:
         await service.clock.run(client.generate_many(THREE) if again == "run" else client.resume())
     assert (1, 3) == (service.most, len(service.posts))
+
+
+async def test_jobs_that_could_be_in_doubt_are_posted_one_at_a_time() -> None:
+    """Whatever ends the process leaves one in doubt at the most, also where they are for several models."""
+    under_way: list[int] = [0]
+
+    class Counting(Service):
+        async def send(self, call: Call, origin: Origin) -> Reply:
+            under_way.append(under_way[-1] + (call.method == "POST"))
+            for _ in range(50):
+                await asyncio.sleep(0)
+            under_way.append(under_way[-1] - (call.method == "POST"))
+            return await super().send(call, origin)
+
+    service = Counting(submits=[accepted()], polls=[done()])
+    async with opened(service) as client:
+        batch = await client.batch([REQUEST, ImageRequest("a hat")])
+        await service.clock.run(batch.run())
+    assert (2, 1) == (len(service.posts), max(under_way))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,10 @@ def test_a_folder_that_no_record_can_hold_is_told_so() -> None:
     with pytest.raises(RequestError) as caught:
         lasting_folder("/out\udcff")
     assert "'/out\\udcff' is not UTF-8, so it cannot be put on record; nothing was sent, name another folder" == str(caught.value)
+
+
+def test_a_path_in_bytes_is_told_so(tmp_path: Path) -> None:
+    """As of an entry of a folder that was listed in bytes."""
+    (tmp_path / "out").mkdir()
+    with os.scandir(os.fsencode(tmp_path)) as entries, pytest.raises(RequestError, match="is no folder; give a path"):
+        folder(next(entries))

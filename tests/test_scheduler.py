@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +46,7 @@ from genbridge import (
     Config,
     ConfigError,
     Cost,
+    File,
     GenbridgeError,
     Handle,
     ImageRequest,
@@ -58,6 +60,9 @@ from genbridge import (
     JournalError,
     Limits,
     RateLimitError,
+    Reference,
+    ReferenceRole,
+    ReferenceRule,
     Reply,
     RequestError,
     Secret,
@@ -1208,6 +1213,39 @@ async def test_a_doubt_settled_while_it_is_looked_into_is_settled() -> None:
         assert job == client.handle(handle.id).job
 
 
+@pytest.mark.parametrize("uptime", [0.0, 5000.0])
+async def test_a_job_that_was_found_while_it_is_looked_up_is_not_believed_absent(uptime: float) -> None:
+    """The look-up that goes on says that there is none; whoever waits for the job meanwhile is still told how it ends."""
+    service = a_service(submits=[LOST], polls=[running(), running(), done()], look_ups=[said(404)])
+    service.clock.elapsed = uptime
+    async with opened(service, studio=KeyedStudio()) as client:
+        submit = asyncio.create_task(client.submit(REQUEST, id="wish"))
+        for _ in range(200):
+            await asyncio.sleep(0)
+        await client.handle("wish").adopt("p1")
+        result = await service.clock.run(client.handle("wish").result())
+        await service.clock.run(asyncio.sleep(0))
+        with pytest.raises(JobError, match="was given the service's id 'p1'"):
+            await submit
+        job = client.handle("wish").job
+    assert (JobStatus.SUCCEEDED, "p1", result) == (job.status, job.provider_id, job.result)
+
+
+async def test_a_job_that_was_found_is_not_believed_absent_after_a_resume_either(tmp_path: Path) -> None:
+    """There the look-up is a patient one, which believes the service in the end."""
+    service = a_service(submits=[LOST], polls=[running()], look_ups=[said(404)])
+    async with opened(service, studio=KeyedStudio(), journal=tmp_path / "jobs.db") as client:
+        handle = await in_doubt(client, service)
+    async with opened(service, studio=KeyedStudio(), journal=tmp_path / "jobs.db") as client:
+        looking = asyncio.create_task(client.handle(handle.id).result())
+        for _ in range(200):
+            await asyncio.sleep(0)
+        await client.handle(handle.id).adopt("p1")
+        await service.clock.run(asyncio.gather(looking, service.clock.sleep(200), return_exceptions=True))
+        job = client.handle(handle.id).job
+    assert (JobStatus.QUEUED, "p1") == (job.status, job.provider_id)
+
+
 # "Too many", said to a poll.
 
 
@@ -1328,6 +1366,56 @@ async def test_intents_of_jobs_that_are_submitted_together_go_into_the_journal_t
     assert 2 == len(service.posts)
 
 
+async def test_closing_in_a_hurry_leaves_no_intent_behind_that_nobody_acts_on(tmp_path: Path) -> None:
+    """The record of it was slower than closing waits: nothing was sent, so the job is not in doubt."""
+    service = a_service()
+
+    class Slow(InlineJournal):
+        async def add(self, job: Job, budget: Budget, rules: Sequence[Rule] | None = None) -> Lease | None:
+            lease = await super().add(job, budget, rules)
+            await service.clock.sleep(7.0)
+            return lease
+
+    closing = AsyncExitStack()
+    client = await closing.enter_async_context(opened(service, journal=Slow(tmp_path / "jobs.db")))
+    submit = asyncio.create_task(client.submit(REQUEST))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    client._driver.hurry()
+    await service.clock.run(closing.aclose())
+    with pytest.raises(JournalError, match="was closed"):
+        await submit
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        assert JobStatus.PENDING is (await pending(client)).status
+    assert [] == service.posts
+
+
+async def test_a_job_whose_files_are_uploaded_first_is_not_in_doubt_meanwhile(tmp_path: Path) -> None:
+    """The intent to submit it comes after the upload."""
+    seen: list[JobStatus] = []
+
+    class Uploading(Studio):
+        def __init__(self) -> None:
+            super().__init__()
+            clip, *others = self.provider.models
+            rule = ReferenceRule(role=ReferenceRole.STYLE)
+            able = attrs.evolve(clip, capabilities=attrs.evolve(clip.capabilities, references=(rule,)))
+            self.provider = attrs.evolve(self.provider, models=(able, *others))
+
+        @hookimpl
+        def upload(self, file: File) -> str:
+            seen.append(client._record.peek("wish").status)  # type: ignore[union-attr]
+            return "https://files.example/a.png"
+
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(8))
+    service = a_service(polls=[running()])
+    async with opened(service, studio=Uploading()) as client:
+        reference = Reference(picture, role=ReferenceRole.STYLE)
+        await client.submit(attrs.evolve(REQUEST, references=(reference,)), id="wish")
+    assert [JobStatus.PENDING] == seen
+
+
 async def test_a_job_that_is_sent_at_once_is_recorded_with_the_intent_to() -> None:
     """One write is enough, which is one wait less before the POST."""
     service = a_service(polls=[running()])
@@ -1348,7 +1436,10 @@ async def test_jobs_that_wait_for_a_limit_are_sent_in_their_order() -> None:
     texts = ["the first", "the second", "the third", "the fourth"]
     async with opened(service, config=config) as client:
         tasks = [asyncio.create_task(client.submit(attrs.evolve(REQUEST, prompt=text))) for text in texts[:3]]
-        await service.clock.run(tasks[1])
+        await service.clock.run(tasks[0])
+        for _ in range(200):
+            await asyncio.sleep(0)
+        service.clock.elapsed += 60.5  # the limit allows another, and the first in line has not come to it
         tasks.append(asyncio.create_task(client.submit(attrs.evolve(REQUEST, prompt=texts[3]))))
         await service.clock.run(asyncio.gather(*tasks))
     assert texts == [call.json["prompt"] for call in service.posts]

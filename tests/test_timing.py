@@ -79,19 +79,3 @@ async def test_a_signal_wakes_all_who_wait_for_it() -> None:
     signal.set()
     await asyncio.gather(*waiting, signal.wait())
     assert signal.is_set()
-
-
-async def test_a_signal_that_is_taken_back_can_be_waited_for_again() -> None:
-    """Who was woken by the first time is not held up by that."""
-    signal = Signal(is_set=True)
-    signal.clear()
-    first = asyncio.ensure_future(signal.wait())
-    await asyncio.sleep(0)
-    signal.set()
-    signal.clear()
-    await first
-    second = asyncio.ensure_future(signal.wait())
-    await asyncio.sleep(0)
-    assert not second.done()
-    signal.set()
-    await second

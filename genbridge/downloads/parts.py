@@ -174,6 +174,7 @@ class Part:
         while block := self._file.read(1 << 20):
             self._count(memoryview(block))
             self._digest.update(block)
+        self._under_way = self.size
 
     def _hasten(self) -> None:
         # So that the disk works while the rest arrives, and little is left to wait for when all is there.

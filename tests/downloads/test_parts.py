@@ -81,6 +81,21 @@ def test_what_is_thrown_away_counts_for_nothing(tmp_path: Path) -> None:
     assert [0, 0] == told
 
 
+def test_what_was_there_before_is_brought_to_the_disk_no_more(tmp_path: Path) -> None:
+    """A part that is gone on with is hinted at from where it stood."""
+    told: list[int] = []
+    path = tmp_path / ".x.part"
+    first = Part(path, FileIO(path, "x+"))
+    first.start(Origin(validator='"v1"', total=18_000_000))
+    first.append([bytes(9_000_000)])
+    first.close()
+    part = Part(path, FileIO(path, "r+"), write_back=lambda file, start, length: told.append(start))
+    part.recover()
+    part.append([bytes(9_000_000)])
+    part.close()
+    assert [9_000_000] == told
+
+
 def test_a_part_that_is_closed_is_not_changed(tmp_path: Path) -> None:
     """A thread that comes late fails before it touches the file or its record."""
     path = leave(tmp_path)
