@@ -152,11 +152,12 @@ class Polls:
 
     def _schedule_poll(self, drive: Drive) -> None:
         now = self._clock.monotonic()
-        delay = drive.account.poll_policy.delay(
+        policy = drive.account.poll_policy
+        delay = policy.delay(
             elapsed=now - drive.started,
             seen=drive.seen,
-            learned=self._learned(drive) or self._guessed(drive),
-            running=self._running(drive),
+            learned=None if policy.fixed else self._learned(drive) or self._guessed(drive),
+            running=None if policy.fixed else self._running(drive),
             hint=None if drive.hint is None else min(drive.hint, _LONGEST_QUIET),
             misses=drive.misses,
             left=drive.until - now,

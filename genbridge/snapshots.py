@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -13,15 +14,15 @@ _log = logging.getLogger(__name__)
 
 _NUMBERS = ("balance", "progress", "poll_after", "expected")
 _TEXTS = ("provider_id", "aspect_ratio", "note")
+_numbers, _texts = attrgetter(*_NUMBERS), attrgetter(*_TEXTS)
 _HUGE = 1e15
 
 
 def sound(snapshot: Snapshot) -> Snapshot:
     """Return a snapshot whose numbers and texts are such; what is of another kind is converted, or left out when it cannot be."""
-    better: dict[str, Any] = {
-        name: _number(value) for name in _NUMBERS if (value := getattr(snapshot, name)) is not None and not _is_number(value)
-    }
-    better |= {name: str(value) for name in _TEXTS if not isinstance(value := getattr(snapshot, name), str | None)}
+    numbers, texts = zip(_NUMBERS, _numbers(snapshot), strict=True), zip(_TEXTS, _texts(snapshot), strict=True)
+    better: dict[str, Any] = {name: _number(value) for name, value in numbers if value is not None and not _is_number(value)}
+    better |= {name: str(value) for name, value in texts if value is not None and not isinstance(value, str)}
     if snapshot.cost is not None and snapshot.cost.amount is not None and not _is_number(snapshot.cost.amount):
         better["cost"] = _cost(snapshot.cost)
     if not better:
