@@ -192,6 +192,8 @@ class Scheduler:
             raise CancelUnsupportedError(f"job {drive.job.id} is about to be sent by another process; stop that one", job=drive.job)
         if drive.job.status is JobStatus.PENDING:
             drive.stop.set()
+            if drive.answered.is_set():
+                await self._submits.cancelled(drive)
             await drive.ended.wait()
             return
         if drive.job.provider_id is None:

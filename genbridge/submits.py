@@ -24,13 +24,15 @@ from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
 from genbridge.limits import Wait
 from genbridge.polls import Polls
 from genbridge.timing import Clock, Signal
-from genbridge.types import Failure, JobStatus, Snapshot, Verdict
+from genbridge.types import Failure, JobStatus, Request, Snapshot, Verdict
 from genbridge.writer import Writer
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_PLACES = 100
+"""How many POSTs are under way at once: each has a connection, and whatever ends the process leaves no more than these in doubt."""
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 """Waits, in seconds, before a submit that was certainly not sent is tried again."""
 _INTENT_LASTS = 8.0
@@ -65,6 +67,7 @@ class Submits:
         self._clock = clock
         self._end = end
         self._lines: dict[tuple[str, str], asyncio.Semaphore] = {}
+        self._places = asyncio.Semaphore(_PLACES)
         self._posting: dict[str, Drive] = {}
         self._stopped = False
 
@@ -74,59 +77,91 @@ class Submits:
 
     async def begin(self, drive: Drive, patience: float) -> None:
         """Record a job, and where nothing has to come before its POST the intent with it, and submit it; unless it is on record."""
-        rules = None if self._comes_later(drive) else drive.account.rules(drive.job)
-        lease = await self._intend(drive, self._journal.add(drive.job, drive.budget, rules))
+        lease = await self._add(drive)
         if lease is None:
             drive.on_record = True
             self._end(drive)
             return
         drive.lease = Lease(lease.job_id, lease.epoch)
-        if lease.attempt is None:
-            drive.answer()
-        else:
+        if lease.attempt is not None:
             self._began(drive, lease.attempt)
         await self.submit(drive, patience, lease.attempt)
 
+    async def _add(self, drive: Drive) -> Lease | None:
+        if self._comes_later(drive):
+            return await self._journal.add(drive.job, drive.budget)
+        rules, lease = drive.account.rules(drive.job), None
+        await self._places.acquire()
+        try:
+            lease = await self._intend(drive, self._journal.add(drive.job, drive.budget, rules))
+        finally:
+            if lease is None or lease.attempt is None:
+                self._places.release()
+                drive.answer()
+        return lease
+
     def _comes_later(self, drive: Drive) -> bool:
         """Whether something has to come between the record of a job and its POST."""
-        return self._stopped or drive.alone or self._line(drive).locked() or has_files(drive.job.request)
+        waits = drive.alone or self._places.locked() or self._line(drive).locked()
+        return waits or self._stopped or has_files(drive.job.request)
 
     async def submit(self, drive: Drive, patience: float, attempt: Attempt | None = None) -> None:
         """Send a job, again as long as it was certainly not accepted and `patience` (seconds) lasts.
 
         `attempt` is its intent, where it is on record already.
         """
-        account, job = drive.account, drive.job
-        request = await account.upload(job.request, job.provider_model)
+        request = await drive.account.upload(drive.job.request, drive.job.provider_model)
         for tries in count():
-            attempt = attempt or await self._admit(drive)
+            attempt = attempt or await self._admit(drive, again=tries > 0)
             if attempt is None:
                 return
             try:
-                snapshot = await account.submit(job, request, check=partial(_check_fresh, drive))
-            except GenbridgeError as error:
-                if isinstance(error, BackendError) and error.verdict is Verdict.UNKNOWN:
-                    await self._doubt(drive, attempt, error)
-                    return
-                await self._writer.write(self._journal.refused, attempt)
-                drive.answer()
-                pause = _pause(error, tries)
-                if pause is None or pause > patience:
-                    raise
-                patience -= pause
-                attempt = None
-                await self._hold(drive, error, pause)
-            else:
-                await self._accept(drive, attempt, snapshot)
+                error = await self._post(drive, attempt, request)
+            finally:
+                self._places.release()
+            if error is None:
                 return
+            pause = _pause(error, tries)
+            if pause is None or pause > patience:
+                raise error
+            patience -= pause
+            attempt = None
+            await self._hold(drive, error, pause)
 
-    async def _admit(self, drive: Drive) -> Attempt | None:
+    async def _post(self, drive: Drive, attempt: Attempt, request: Request) -> GenbridgeError | None:
+        """Make the call and record what came of it; return why it was certainly not accepted, if it was not."""
+        if drive.stop.is_set():
+            await self._not_sent(drive, attempt)
+            await self.cancelled(drive)
+            return None
+        try:
+            snapshot = await drive.account.submit(drive.job, request, check=partial(_check_fresh, drive))
+        except GenbridgeError as error:
+            if isinstance(error, BackendError) and error.verdict is Verdict.UNKNOWN:
+                await self._doubt(drive, attempt, error)
+                return None
+            await self._not_sent(drive, attempt)
+            return error
+        await self._accept(drive, attempt, snapshot)
+        return None
+
+    async def _not_sent(self, drive: Drive, attempt: Attempt) -> None:
+        await self._writer.write(self._journal.refused, attempt)
+        drive.answer()
+
+    async def cancelled(self, drive: Drive) -> None:
+        """Record that a job was not sent, as it was cancelled before it could be."""
+        if not drive.ended.is_set():
+            await self._polls.finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=nothing(drive.job, "it was never sent")))
+
+    async def _admit(self, drive: Drive, *, again: bool) -> Attempt | None:
         """Wait until the limits allow a submit and record the intent; `None` when the job was stopped or taken over meanwhile.
 
-        Where nobody waits yet many ask at once, and share a transaction. Those who have to wait stand in line.
+        Where nobody waits yet many ask at once, and share a transaction. Those who have to wait stand in line, and who was not
+        accepted does so too: after a pause that a service has asked for, all of them would come back at the same moment.
         """
         line = self._line(drive)
-        if not (drive.alone or line.locked()):
+        if not (again or drive.alone or line.locked()):
             answer = await self._ask(drive)
             if not isinstance(answer, Wait):
                 return answer
@@ -140,8 +175,6 @@ class Submits:
     async def _stand(self, drive: Drive) -> Attempt | None:
         """Wait as the first in line."""
         while True:
-            if drive.alone:
-                await self._others_answered(drive)
             answer = await self._ask(drive)
             if not isinstance(answer, Wait):
                 return answer
@@ -150,13 +183,23 @@ class Submits:
 
     async def _ask(self, drive: Drive) -> Attempt | Wait | None:
         """Record the intent if the limits allow it now; else return how long to wait, or `None` when nothing is to be sent."""
-        if drive.stop.is_set():
-            await self._polls.finish(drive, Snapshot(status=JobStatus.CANCELLED, cost=nothing(drive.job, "it was never sent")))
-            return None
-        if self._stopped or drive.lease is None:
-            return None
+        answer: Attempt | Wait | None = None
+        await self._places.acquire()
+        try:
+            if drive.alone:
+                await self._others_answered(drive)
+            if drive.stop.is_set():
+                await self.cancelled(drive)
+            elif drive.lease is not None and not self._stopped:
+                answer = await self._begin_submit(drive, drive.lease)
+        finally:
+            if not isinstance(answer, Attempt):
+                self._places.release()
+        return answer
+
+    async def _begin_submit(self, drive: Drive, lease: Lease) -> Attempt | Wait | None:
         rules = drive.account.rules(drive.job)
-        answer = await self._intend(drive, self._journal.begin_submit(drive.lease, rules, drive.budget))
+        answer = await self._intend(drive, self._journal.begin_submit(lease, rules, drive.budget))
         if not isinstance(answer, Attempt):
             drive.answer()
         if not isinstance(answer, Wait):

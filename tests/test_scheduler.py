@@ -1443,3 +1443,86 @@ async def test_jobs_that_wait_for_a_limit_are_sent_in_their_order() -> None:
         tasks.append(asyncio.create_task(client.submit(attrs.evolve(REQUEST, prompt=texts[3]))))
         await service.clock.run(asyncio.gather(*tasks))
     assert texts == [call.json["prompt"] for call in service.posts]
+
+
+async def test_a_job_that_stands_in_line_is_cancelled_at_once() -> None:
+    """Its turn is not waited for, and it is not sent when that comes."""
+    service = a_service(polls=[running()])
+    async with opened(service, config=a_config(submits_per_minute=1)) as client:
+        submits = [asyncio.create_task(client.submit(REQUEST, id=f"wish-{number}")) for number in range(4)]
+        for _ in range(200):
+            await asyncio.sleep(0)
+        await client.handle("wish-3").cancel()
+        assert (0.0, JobStatus.CANCELLED) == (service.clock.elapsed, client.handle("wish-3").job.status)
+        await service.clock.run(asyncio.gather(*submits, return_exceptions=True))
+    assert 3 == len(service.posts)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_job_that_is_cancelled_while_its_intent_is_recorded_is_not_sent(at_once: bool) -> None:
+    """The intent is taken back."""
+    service = a_service()
+    recording, may_go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(InlineJournal):
+        async def add(self, job: Job, budget: Budget, rules: Sequence[Rule] | None = None) -> Lease | None:
+            lease = await super().add(job, budget, rules if at_once else None)
+            return await self.wait(lease) if at_once else lease
+
+        async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Any:
+            return await self.wait(await super().begin_submit(lease, rules, budget))
+
+        async def wait(self, answer: Any) -> Any:
+            recording.set()
+            await may_go_on.wait()
+            return answer
+
+    async with opened(service, journal=Slow(None)) as client:
+        submit = asyncio.create_task(client.submit(REQUEST, id="wish"))
+        await recording.wait()
+        drive = client._driver._drives["wish"]
+        drive.stop.set()  # as `cancel` does once it has the lease
+        may_go_on.set()
+        handle = await submit
+        assert (JobStatus.CANCELLED, []) == (handle.job.status, service.posts)
+
+
+async def test_so_many_posts_are_under_way_at_once() -> None:
+    """The others are on record and not in doubt, whatever ends the process; then it is their turn."""
+    may_answer = asyncio.Event()
+
+    class Slow(Service):
+        async def send(self, call: Call, origin: Origin) -> Reply:
+            if call.method == "POST" and not may_answer.is_set():
+                waiting.append(call)
+                await may_answer.wait()
+            return await super().send(call, origin)
+
+    waiting: list[Call] = []
+    service = Slow(submits=[accepted()], polls=[running()])
+    async with opened(service) as client:
+        submits = [asyncio.create_task(client.submit(REQUEST)) for _ in range(130)]
+        for _ in range(500):
+            await asyncio.sleep(0)
+        found = [job.status async for job in client.jobs(limit=200)]
+        assert (100, 100, 30) == (len(waiting), found.count(JobStatus.SUBMITTING), found.count(JobStatus.PENDING))
+        may_answer.set()
+        await service.clock.run(asyncio.gather(*submits))
+    assert 130 == len(service.posts)
+
+
+async def test_jobs_that_were_refused_come_back_one_after_the_other() -> None:
+    """After a pause all are awake at the same moment; the first that is refused again is to keep the others from being sent."""
+    asking: list[int] = [0]
+
+    class Counting(InlineJournal):
+        async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Budget = Budget()) -> Any:
+            asking.append(asking[-1] + 1)
+            await asyncio.sleep(0)
+            asking.append(asking[-1] - 1)
+            return await super().begin_submit(lease, rules, budget)
+
+    service = a_service(submits=[*[REFUSED_CONNECTION] * 10, accepted()], polls=[running()])
+    async with opened(service, journal=Counting(None)) as client:
+        await service.clock.run(asyncio.gather(*(client.submit(REQUEST) for _ in range(10))))
+    assert (20, 1) == (len(service.posts), max(asking))
