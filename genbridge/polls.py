@@ -233,10 +233,10 @@ class Polls:
 
     async def _reclaim(self, job: Job) -> None:
         """Record an end that the lost lease could not, unless somebody drives the job now; that it never arrived is no such end."""
+        if job.provider_id is None:
+            return
         recorded = False
         with suppress(JournalError):
-            if job.provider_id is None:
-                return
             lease = await self._journal.acquire(job.id)
             recorded = lease is not None and await self._journal.update(lease, job)
         if not recorded:

@@ -1505,9 +1505,10 @@ async def test_so_many_posts_are_under_way_at_once() -> None:
         for _ in range(500):
             await asyncio.sleep(0)
         found = [job.status async for job in client.jobs(limit=200)]
-        assert (100, 100, 30) == (len(waiting), found.count(JobStatus.SUBMITTING), found.count(JobStatus.PENDING))
+        under_way = len(waiting)
         may_answer.set()
         await service.clock.run(asyncio.gather(*submits))
+    assert (100, 100, 30) == (under_way, found.count(JobStatus.SUBMITTING), found.count(JobStatus.PENDING))
     assert 130 == len(service.posts)
 
 
