@@ -26,6 +26,7 @@ LAYERS = [
     "wishes agenda writer drives downloads journal",
     "backends sandbox",
     "plugins lines transport limits budgets config references snapshots validation prices folders",
+    "databases engine",
     "hookspecs catalogue polling durations wire types errors addresses keys origins placeholders tables timing tries formats words",
 ]
 """From the top down; a module may import from its own layer and those below."""

@@ -8,7 +8,7 @@ and comes back late changes nothing, except that a late answer with the right at
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from genbridge.budgets import Budget
+from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from genbridge.budgets import Usage
     from genbridge.durations import Key, Learned, Lesson
     from genbridge.limits import Rule, Wait
-    from genbridge.types import Job, JobStatus, Spent
+    from genbridge.types import Job, Spent
 
 
 NOT_SENT = "not_sent"
@@ -161,6 +162,89 @@ class Journal(Protocol):
 
     async def spent(self, since: float) -> Sequence[Spent]:
         """Return what jobs created since a time (seconds) have cost, by day, backend and model."""
+
+
+class SharedJournal(Journal, Protocol):
+    """A store that workers on several machines share: it gives tickets for jobs, and tells of what others change."""
+
+    async def hand_in(self, job: Job, budget: Budget) -> bool:
+        """Record a new job with its reservation and a ticket for a worker; `False` when a job of that id is on record.
+
+        Raises `BudgetError` when a cap would be exceeded.
+        """
+
+    async def hand_over(self, leases: Sequence[Lease]) -> None:
+        """Let unfinished jobs go, each with a ticket for whichever worker takes it."""
+
+    async def call_for(self, job_ids: Sequence[str]) -> None:
+        """Give a ticket to each of these unfinished jobs that has none and that no living driver has."""
+
+    async def sweep(self) -> int:
+        """Give out again the tickets of dead workers, and one to each job that lacks a driver and a ticket.
+
+        Returns how many jobs got one. Those in doubt that nobody looks into any more are left to a person.
+        """
+
+    async def ask_cancel(self, job_id: str) -> bool:
+        """Ask whichever worker has a job to cancel it; `False` when it has ended."""
+
+    async def cancel_asked(self, job_id: str) -> bool:
+        """Whether somebody has asked to cancel a job and was not answered yet."""
+
+    async def answer_cancel(self, job_id: str, objection: str) -> None:
+        """Say why a job cannot be cancelled."""
+
+    async def cancel_answer(self, job_id: str) -> str | None:
+        """Return what was answered to the last who asked to cancel a job, if anything was."""
+
+    def listen(self, told: Callable[[str], None], what: Heard) -> None:
+        """Have `told` called on this event loop with the ids of jobs as things happen to them, until the journal is closed.
+
+        An empty id says that something may have been missed.
+        """
+
+    async def report(self, report: Report) -> None:
+        """Record how this worker is doing."""
+
+    async def reports(self) -> Sequence[Report]:
+        """Return the last reports of the workers, those of dead ones among them for a day."""
+
+    async def counts(self) -> Counts:
+        """Return how many jobs there are in each state, and what had better be looked at."""
+
+
+class Heard(StrEnum):
+    """What can be listened to: changes of jobs, or that somebody asks to cancel one."""
+
+    CHANGES = "changes"
+    CANCELS = "cancels"
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """How a worker is doing. `silent` is how many seconds ago it was last heard of, which the journal says."""
+
+    owner: str = ""
+    host: str
+    pid: int
+    version: str
+    backends: tuple[str, ...] = ()
+    """Those that it drives; none for all."""
+    concurrency: int
+    driving: int = 0
+    ended: int = 0
+    draining: bool = False
+    started: float = 0.0
+    silent: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """How many unfinished jobs are in each state; the age in seconds of the oldest that waits; jobs with no living driver."""
+
+    jobs: Mapping[JobStatus, int]
+    oldest_waiting: float | None = None
+    undriven: int = 0
 
 
 def open_journal(path: Path | None, *, now: Callable[[], float] = time.time) -> Journal:
