@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
-from genbridge.journal.drivers import Drivers, Owner
+from genbridge.journal.drivers import FileDrivers, Owner
 from genbridge.journal.schema import bring_up_to_date
 
 MACHINE = Owner.me()
@@ -24,9 +24,9 @@ class Times:
     wall: float = 1_000_000.0
     tick: float = 500.0
 
-    def drivers(self) -> Drivers:
+    def drivers(self) -> FileDrivers:
         """Return a driver that goes by them."""
-        return Drivers(lambda: self.wall, lambda: self.tick)
+        return FileDrivers(lambda: self.wall, lambda: self.tick)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_job_of_a_living_process_is_not_free(db: sqlite3.Connection) -> None:
     free = []
     for tick, wall in ((0.0, 0.0), (29.0, 29.0), (29.0, 86400.0), (29.0, -86400.0), (31.0, 31.0), (31.0, -3600.0)):
         later = attrs.evolve(times, tick=times.tick + tick, wall=times.wall + wall)
-        free.append(Drivers(lambda later=later: later.wall, lambda later=later: later.tick).free(db, named()))
+        free.append(FileDrivers(lambda later=later: later.wall, lambda later=later: later.tick).free(db, named()))
     assert [False, False, False, False, True, True] == free
     assert not me.free(db, named())
 

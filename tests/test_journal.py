@@ -37,8 +37,8 @@ from genbridge import (
 from genbridge.budgets import Budget, Usage, Used
 from genbridge.durations import Key, Learned, Lesson, learn
 from genbridge.journal import Attempt, Lease, Paused, open_journal
+from genbridge.journal.file import FileStore
 from genbridge.journal.sqlite import SqliteJournal
-from genbridge.journal.store import Store
 from genbridge.limits import Rule, Wait
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -531,7 +531,7 @@ async def test_a_new_file_that_another_process_writes_is_waited_for(tmp_path: Pa
         pauses.append(seconds)
         writer.close()
 
-    store = Store(path, lambda _: None, sleep=stop_writing)
+    store = FileStore(path, lambda _: None, sleep=stop_writing)
     await store.open()
     assert 1 == len(pauses)
     assert "wal" == await store.do(lambda db: db.execute("pragma journal_mode").fetchone()[0])
@@ -587,8 +587,8 @@ async def test_a_journal_stays_where_it_was_opened(tmp_path: Path, monkeypatch: 
 _FORK = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from genbridge.journal import open_journal, store
-with store._OPENING:
+from genbridge.journal import file, open_journal
+with file._OPENING:
     child = os.fork()
     if child == 0:
         signal.alarm(20)
@@ -1050,9 +1050,9 @@ async def test_nothing_that_is_asked_reads_the_jobs_that_have_ended(tmp_path: Pa
     journal = SqliteJournal(tmp_path / "jobs.db", now=clock, inline=True)
     await journal.open()
     asked: set[str] = set()
-    journal._store.do_now(lambda db: db.set_trace_callback(asked.add))
+    journal._store.look_now(lambda db: db.set_trace_callback(asked.add))
     await everything(journal)
-    journal._store.do_now(lambda db: db.set_trace_callback(None))
+    journal._store.look_now(lambda db: db.set_trace_callback(None))
     scans = {
         f"{step} for {statement}"
         for statement in asked

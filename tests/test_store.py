@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genbridge import JournalError
-from genbridge.journal.store import Store
+from genbridge.journal.file import FileStore
 
 
 def a_table(db: sqlite3.Connection) -> None:
@@ -66,7 +66,7 @@ def path(tmp_path: Path) -> Path:
 
 async def test_of_work_that_shares_a_transaction_only_what_fails_is_undone(path: Path) -> None:
     """Also what it had written, and whichever came first."""
-    store, gate = Store(path, a_table), Gate()
+    store, gate = FileStore(path, a_table), Gate()
     await store.open()
     busy = asyncio.create_task(store.do(gate))
     asked = [asyncio.create_task(store.do(work)) for work in (writing("a"), failing_after("b"), writing("c"))]
@@ -83,7 +83,7 @@ async def test_of_work_that_shares_a_transaction_only_what_fails_is_undone(path:
 @pytest.mark.parametrize("inline", [True, False])
 async def test_what_fails_alone_is_undone(path: Path, inline: bool) -> None:
     """With a thread and without."""
-    store = Store(path, a_table, inline=inline)
+    store = FileStore(path, a_table, inline=inline)
     await store.open()
     with pytest.raises(JournalError, match="cannot be read"):
         await store.do(failing_after("a"))
@@ -93,7 +93,7 @@ async def test_what_fails_alone_is_undone(path: Path, inline: bool) -> None:
 
 async def test_what_was_asked_is_done_though_nobody_waits_any_more(path: Path) -> None:
     """And those who still wait hear of theirs."""
-    store, gate = Store(path, a_table), Gate()
+    store, gate = FileStore(path, a_table), Gate()
     await store.open()
     busy = asyncio.create_task(store.do(gate))
     gone, waiting = asyncio.create_task(store.do(writing("a"))), asyncio.create_task(store.do(writing("b")))
@@ -109,7 +109,7 @@ async def test_what_was_asked_is_done_though_nobody_waits_any_more(path: Path) -
 
 def test_a_loop_that_was_closed_does_not_end_the_thread(path: Path) -> None:
     """Its callers cannot be told; others are."""
-    store, gate = Store(path, a_table), Gate()
+    store, gate = FileStore(path, a_table), Gate()
 
     async def leave() -> None:
         await store.open()
@@ -119,7 +119,7 @@ def test_a_loop_that_was_closed_does_not_end_the_thread(path: Path) -> None:
 
     asyncio.run(leave())
     gate.open()
-    assert ["a"] == store.do_now(words)
+    assert ["a"] == store.look_now(words)
     asyncio.run(store.aclose())
 
 
@@ -132,7 +132,7 @@ async def test_writes_that_follow_each_other_closely_share_a_transaction(tmp_pat
         a_table(db)
         db.set_trace_callback(statements.append)
 
-    store = Store(tmp_path / "words.db", prepare, sleep=lambda _: queued.wait())
+    store = FileStore(tmp_path / "words.db", prepare, sleep=lambda _: queued.wait())
     await store.open()
     await store.do(writing("first"))
     store._written = float("inf")
@@ -147,7 +147,7 @@ async def test_writes_that_follow_each_other_closely_share_a_transaction(tmp_pat
 
 async def test_a_value_that_sqlite_does_not_take_fails_nobody_else(tmp_path: Path) -> None:
     """Though it is in the same transaction."""
-    store = Store(tmp_path / "words.db", a_table)
+    store = FileStore(tmp_path / "words.db", a_table)
     await store.open()
     gate = Gate()
     waiting = asyncio.create_task(store.do(gate))

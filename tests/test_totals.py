@@ -109,7 +109,7 @@ class Walk:
 
 def rows(journal: InlineJournal, statement: str, *values: Any) -> list[sqlite3.Row]:
     """Return the rows of a statement."""
-    return journal._store.do_now(lambda db: db.execute(statement, values).fetchall())
+    return journal._store.look_now(lambda db: db.execute(statement, values).fetchall())
 
 
 def same(expected: Mapping[str, Any], spent: Spent) -> bool:

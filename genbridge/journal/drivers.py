@@ -62,7 +62,7 @@ class Owner:
         return not _runs(self.pid) or self.start != _start(self.pid)
 
 
-class Drivers:
+class FileDrivers:
     """The signs of life in a journal. `now` tells the wall-clock time and `monotonic` the time since the machine was started."""
 
     def __init__(self, now: Callable[[], float], monotonic: Callable[[], float] = time.monotonic) -> None:

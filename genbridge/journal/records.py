@@ -99,7 +99,7 @@ def dump_changes(job: Job) -> dict[str, Any]:
         "finished": _seconds(job.finished_at),
         "progress": job.progress,
         "charged": None if job.cost is None else job.cost.amount,
-        "guessed": job.cost is not None and job.cost.certainty is not Certainty.EXACT,
+        "guessed": int(job.cost is not None and job.cost.certainty is not Certainty.EXACT),
         "cost": _document(job, "cost"),
         "failure": _document(job, "failure"),
         "result": _document(job, "result"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import attrs
 
 from genbridge.budgets import Usage, Used
+from genbridge.journal.database import Database
 from genbridge.types import Media, Spent
 
 _DAY = 86400.0
@@ -31,7 +32,7 @@ order by day, backend, model, media
 """
 
 
-def usage(db: sqlite3.Connection, backend: str, now: float, *, but: str = "") -> Usage:
+def usage(db: Database, backend: str, now: float, *, but: str = "") -> Usage:
     """Return what counts against a backend's caps at a time (seconds), without what one job does."""
     today = now // _DAY
     amount, jobs, amount_today, jobs_today = db.execute(_USED, {"backend": backend, "today": today}).fetchone()
@@ -47,11 +48,11 @@ def _used(amount: float, jobs: float) -> Used:
     return Used(amount=amount / _MILLION, jobs=int(jobs))
 
 
-def _less(used: Used, own: sqlite3.Row) -> Used:
+def _less(used: Used, own: Any) -> Used:
     return Used(amount=used.amount - own["counted"] / _MILLION, jobs=used.jobs - own["held"])
 
 
-def spent(db: sqlite3.Connection, since: float) -> Sequence[Spent]:
+def spent(db: Database, since: float) -> Sequence[Spent]:
     """Return what jobs created since a time (seconds) have cost, by day, backend and model.
 
     Whole days are ready; only a part of one is added up from its jobs.
@@ -59,7 +60,7 @@ def spent(db: sqlite3.Connection, since: float) -> Sequence[Spent]:
     return [_spent(row) for row in db.execute(_SPENT, {"since": since, "first": math.ceil(since / _DAY)})]
 
 
-def _spent(row: sqlite3.Row) -> Spent:
+def _spent(row: Any) -> Spent:
     day, backend, provider, model, media, unit, jobs, charged, estimated, reserved, unpriced = row
     return Spent(
         day=_EPOCH + timedelta(days=day),

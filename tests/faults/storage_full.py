@@ -25,7 +25,7 @@ from service import Service, Stand
 from genbridge import Client, GenbridgeError, ImageRequest, Job, JobStatus
 from genbridge.client import Handle
 from genbridge.config import BackendConfig, Secret
-from genbridge.journal.store import BUSY
+from genbridge.journal.file import BUSY
 from genbridge.transport import Origin, Transport
 from genbridge.wire import Call, Reply
 
