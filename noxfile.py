@@ -79,7 +79,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(requires=["build"])
 def typing(session: nox.Session) -> None:
     """Check types: mypy on the code, mypy and pyright on how users call it."""
-    install(session, "test", "typing", extras="[cli]")
+    install(session, "test", "typing", extras="[cli,distributed]")
     session.run("mypy", "genbridge", "providers", "noxfile.py")
     session.run("mypy", "tests/typing")
     session.run("pyright")
@@ -88,7 +88,7 @@ def typing(session: nox.Session) -> None:
 @nox.session(requires=["build"])
 def docs(session: nox.Session) -> None:
     """Build the documentation into `docs/_build/html`; a warning is an error."""
-    install(session, "docs", extras="[cli]")
+    install(session, "docs", extras="[cli,distributed]")
     session.run("sphinx-build", "-W", "-n", "--keep-going", "-b", "html", "docs", "docs/_build/html", env=INSTALLED_ONLY)
 
 
@@ -105,7 +105,7 @@ def package(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, requires=["build"])
 def tests(session: nox.Session) -> None:
     """Test the wheel on each installed Python, and measure coverage on one."""
-    install(session, "test", extras="[cli]")
+    install(session, "test", extras="[cli,distributed]")
     if session.python != COVERED:
         run_tests(session, "pytest")
         return
@@ -119,7 +119,7 @@ def tests_oldest(session: nox.Session) -> None:
     constraints = Path(session.create_tmp(), "minimums.txt")
     constraints.write_text("\n".join(minimums()))
     session.env["PIP_CONSTRAINT"] = str(constraints)
-    install(session, "test", extras="[cli]")
+    install(session, "test", extras="[cli,distributed]")
     run_tests(session, "pytest")
 
 
@@ -149,7 +149,7 @@ def peer(session: nox.Session, name: str) -> str:
 @nox.session(python=COVERED, default=False, requires=["build"])
 def faults(session: nox.Session) -> None:
     """Break every step of a job in every way, and count; `-- --quick` in a minute, without the other clients."""
-    install(session, "test", extras="[cli]")
+    install(session, "test", extras="[cli,distributed]")
     peers = [] if "--quick" in session.posargs else [peer(session, name) for name in PEERS]
     run_harness(session, "faults.py", *peers, *session.posargs)
 
@@ -157,7 +157,7 @@ def faults(session: nox.Session) -> None:
 @nox.session(python=COVERED, default=False, requires=["build"])
 def crash(session: nox.Session) -> None:
     """Kill programs at every point, share and damage their journals, and count; `-- --quick` in a few minutes."""
-    install(session, "test", extras="[cli]")
+    install(session, "test", extras="[cli,distributed]")
     run_harness(session, "crash.py", *session.posargs)
     run_harness(session, "kill_batch.py", *session.posargs)
     run_harness(session, "shared.py", "pace", *session.posargs)
@@ -168,7 +168,7 @@ def crash(session: nox.Session) -> None:
 @nox.session(python=COVERED, default=False, requires=["build"])
 def fuzz(session: nox.Session) -> None:
     """Feed nonsense to whatever reads something from outside, for ten minutes; `-- --quick` in less than one."""
-    install(session, "test", extras="[cli]")
+    install(session, "test", extras="[cli,distributed]")
     # There is not a wheel for every Python and system; the harness does with Hypothesis then, and says so.
     session.run("python", "-m", "pip", "install", "--quiet", "--only-binary=:all:", "atheris", success_codes=[0, 1])
     run_harness(session, "fuzz.py", *session.posargs)
@@ -177,6 +177,6 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(python=COVERED, default=False, requires=["build"])
 def bench(session: nox.Session) -> None:
     """Measure genbridge beside the bare protocol and other clients; `-- --quick` in two minutes, without the other clients."""
-    install(session, extras="[cli]")
+    install(session, extras="[cli,distributed]")
     peers = [] if "--quick" in session.posargs else [peer(session, name) for name in RIVALS]
     session.run("python", str(BENCH / "bench.py"), "--folder", session.create_tmp(), *peers, *session.posargs)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from genbridge.budgets import Budget
+from genbridge.databases import DatabaseUrl
 from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from genbridge.budgets import Usage
     from genbridge.durations import Key, Learned, Lesson
+    from genbridge.engine import Engine
     from genbridge.limits import Rule, Wait
     from genbridge.types import Job, Spent
 
@@ -247,8 +249,18 @@ class Counts:
     undriven: int = 0
 
 
-def open_journal(path: Path | None, *, now: Callable[[], float] = time.time) -> Journal:
-    """Return the journal in a file, or one in memory only for `None`. `now` tells the wall-clock time in seconds."""
+def open_journal(
+    place: Path | DatabaseUrl | None, *, now: Callable[[], float] | None = None, engine: Engine | None = None
+) -> Journal:
+    """Return the journal in a file, in a database, or in memory only for `None`.
+
+    `now` tells the wall-clock time in seconds; a database has a clock of its own. `engine` gives tickets for the jobs in a database
+    to workers; without one, whoever submits a job drives it.
+    """
+    if isinstance(place, DatabaseUrl):
+        from genbridge.journal.postgres import PostgresJournal  # noqa: PLC0415 (only where there is a database)
+
+        return PostgresJournal(place, engine=engine)
     from genbridge.journal.sqlite import SqliteJournal  # noqa: PLC0415 (sqlite3 is loaded when it is used)
 
-    return SqliteJournal(path, now=now)
+    return SqliteJournal(place, now=now or time.time)

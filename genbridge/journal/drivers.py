@@ -19,7 +19,7 @@ import attrs
 
 DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a driver's jobs may be taken over."""
-_FORGET_AFTER = 86400.0
+FORGET_AFTER = 86400.0
 """Seconds without a sign of life after which a driver is forgotten, unless it lives all the same."""
 _PROC = Path("/proc")
 
@@ -76,7 +76,7 @@ class FileDrivers:
         now = self._now()
         db.execute("insert or replace into drivers (owner, beat, tick) values (?, ?, ?)", (self.name, now, self._monotonic()))
         # A clock that is set forward makes the living look old too.
-        old = db.execute("select owner from drivers where beat < ?", (now - _FORGET_AFTER,)).fetchall()
+        old = db.execute("select owner from drivers where beat < ?", (now - FORGET_AFTER,)).fetchall()
         db.executemany("delete from drivers where owner = ?", [(name,) for (name,) in old if self.free(db, name)])
 
     def leave(self, db: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -99,23 +100,25 @@ class SqlJournal:
 
         With `rules` the intent to submit it is recorded too, unless a limit asks to wait.
         """
-        token = _token()
-        row = {**dump(job), "owner": self._drivers.name, "attempt": None, "intended": None}
+        return await self._store.do(partial(self.added, job=job, budget=budget, rules=rules, owner=self._drivers.name))
 
-        def work(db: Database) -> Lease | None:
-            if budget != _NO_CAPS:
-                if db.execute(_KNOWN, (job.id,)).fetchone():
-                    return None
-                check(job.backend, job.quote, budget, self._usage(db, job.backend, budget))
-            if rules is None or self._wait(db, job.backend, job.media, job.model, rules):
-                return Lease(job.id, 1) if db.execute(_ADD, row).rowcount else None
-            begun = {"status": JobStatus.SUBMITTING.value, "attempt": token, "intended": self._now()}
-            if not db.execute(_ADD, row | begun).rowcount:
+    def added(
+        self, db: Database, job: Job, budget: Budget, rules: Sequence[Rule] | None = None, *, owner: str | None
+    ) -> Lease | None:
+        """Do what `add` does, within a transaction, for a driver or for nobody yet."""
+        if budget != _NO_CAPS:
+            if db.execute(_KNOWN, (job.id,)).fetchone():
                 return None
-            self._pace.began(db, job.id, job.backend, job.media, job.model)
-            return Lease(job.id, 1, Attempt(job.id, token))
-
-        return await self._store.do(work)
+            check(job.backend, job.quote, budget, self._usage(db, job.backend, budget))
+        row = {**dump(job), "owner": owner, "attempt": None, "intended": None}
+        if rules is None or self._wait(db, job.backend, job.media, job.model, rules):
+            return Lease(job.id, 1) if db.execute(_ADD, row).rowcount else None
+        token = _token()
+        begun = {"status": JobStatus.SUBMITTING.value, "attempt": token, "intended": self._now()}
+        if not db.execute(_ADD, row | begun).rowcount:
+            return None
+        self._pace.began(db, job.id, job.backend, job.media, job.model)
+        return Lease(job.id, 1, Attempt(job.id, token))
 
     def _wait(self, db: Database, backend: str, media: str, model: str, rules: Sequence[Rule]) -> Wait | None:
         """Return how long a submit has to wait; raises `JournalError` when nobody would find the record of it."""

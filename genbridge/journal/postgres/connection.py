@@ -1,0 +1,124 @@
+"""A connection to PostgreSQL that takes statements as the journal writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from psycopg.rows import RowMaker
+
+from genbridge.databases import DatabaseUrl
+from genbridge.journal.database import Rows
+
+SCHEMA = "genbridge"
+"""Where all of our tables are, and the engine's."""
+_IDLE = "5s"
+"""How long a transaction may stand still: then its process was stopped, and holds everybody else up."""
+_OPTIONS: Mapping[str, Any] = {
+    "application_name": "genbridge",
+    "connect_timeout": 5,
+    # A link that was cut is noticed within some ten seconds.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "target_session_attrs": "read-write",
+}
+_SESSION = f"-c search_path={SCHEMA} -c idle_in_transaction_session_timeout={_IDLE} -c synchronous_commit=on"
+_HINTS = re.compile(r" or fail| indexed by \w+")
+"""What is said to SQLite alone, and changes nothing of what a statement does."""
+_VALUE = re.compile(r"\?|(?<!:):([a-z_]+)")
+
+
+def options(url: DatabaseUrl, **more: Any) -> dict[str, Any]:
+    """Return how psycopg connects; what the URL itself says goes before ours."""
+    said = psycopg.conninfo.conninfo_to_dict(url.reveal())
+    session = " ".join(filter(None, [_SESSION, str(said.pop("options", ""))]))
+    return {**_OPTIONS, **said, "options": session, **more}
+
+
+class Lost(Exception):  # noqa: N818 (it is a state, and never leaves the store)
+    """The database has gone, or the way there; what was not committed is undone by it."""
+
+
+class Row:
+    """A row whose values are found by name and by place."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self, names: Mapping[str, int], values: Sequence[Any]) -> None:
+        self._names = names
+        self._values = values
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._values[self._names[key] if isinstance(key, str) else key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def keys(self) -> Sequence[str]:
+        """Return the names, as `dict` asks for them."""
+        return list(self._names)
+
+
+def _rows(cursor: psycopg.Cursor[Any]) -> RowMaker[Row]:
+    names = {column.name: place for place, column in enumerate(cursor.description or ())}
+    return lambda values: Row(names, values)
+
+
+class Connection:
+    """A connection that can be made anew when it was lost."""
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
+        self._connect = connect
+        self.raw = self._made()
+        self.written = 0
+
+    def _made(self) -> psycopg.Connection[Any]:
+        raw = self._connect()
+        raw.row_factory = _rows
+        raw.prepare_threshold = 2
+        return raw
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has to be made anew."""
+        return self.raw.closed
+
+    def again(self) -> None:
+        """Connect anew; raises `Lost` when that is not possible now."""
+        self.close()
+        try:
+            self.raw = self._made()
+        except psycopg.OperationalError as error:
+            raise Lost(str(error)) from error
+
+    def execute(self, statement: str, values: Any = None, /) -> Rows:
+        """Run a statement; raises `Lost` when nobody knows what became of it."""
+        text = _translated(statement)
+        try:
+            cursor = self.raw.execute(text, values)
+        except psycopg.Error as error:
+            if self.raw.closed:
+                raise Lost(str(error)) from error
+            raise
+        if not text.startswith(b"select"):
+            self.written += max(cursor.rowcount, 0)
+        return cursor
+
+    def close(self) -> None:
+        """Close it."""
+        self.raw.close()
+
+
+@lru_cache(maxsize=512)
+def _translated(statement: str) -> bytes:
+    """Return a statement with the marks for values that psycopg knows."""
+    text = _HINTS.sub("", statement.strip())
+    return _VALUE.sub(lambda mark: f"%({mark[1]})s" if mark[1] else "%s", text).encode()

@@ -1,0 +1,33 @@
+"""Who drives jobs in a database that machines share, and whether it still lives: by the database's clock, and nobody else's."""
+
+from __future__ import annotations
+
+from genbridge.journal.database import Database
+from genbridge.journal.drivers import DEAD_AFTER, FORGET_AFTER, Owner
+
+
+class SharedDrivers:
+    """The signs of life. Each transaction that writes is one; of a process of this machine it is known at once when it has gone."""
+
+    def __init__(self) -> None:
+        self._me = Owner.me()
+        self.name = str(self._me)
+
+    def beat(self, db: Database) -> None:
+        """Forget those of whom nothing was heard for long; the transaction itself is the sign of life."""
+        db.execute("delete from drivers where beat < moment() - ?", (FORGET_AFTER,))
+
+    def leave(self, db: Database) -> None:
+        """Record that this process drives nothing any more."""
+        db.execute("delete from drivers where owner = ?", (self.name,))
+
+    def free(self, db: Database, owner: str | None) -> bool:
+        """Whether this process may take a job of that owner's."""
+        if owner in {None, self.name}:
+            return True
+        alive = db.execute("select 1 from drivers where owner = ? and beat >= moment() - ?", (owner, DEAD_AFTER)).fetchone()
+        return alive is None or self._gone(str(owner))
+
+    def _gone(self, name: str) -> bool:
+        owner = Owner.read(name)
+        return owner is not None and owner.gone(self._me)

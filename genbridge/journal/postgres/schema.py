@@ -1,0 +1,212 @@
+"""The tables in PostgreSQL, ours and the engine's, as the steps that lead to them: a database takes those it lacks.
+
+A release adds a step and changes none. All are taken in one transaction, which only one process at a time may be in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from procrastinate.schema import SchemaManager
+
+from genbridge.databases import DatabaseUrl
+from genbridge.errors import JournalError
+from genbridge.journal.postgres.connection import SCHEMA, options
+
+_OURS = "genbridge"
+_ENGINE = "procrastinate"
+
+_BEGINNING = f"""
+select pg_advisory_xact_lock(hashtext('{SCHEMA} upgrade'));
+create schema if not exists {SCHEMA};
+create table if not exists {SCHEMA}.steps (
+  part text not null, name text not null, taken timestamptz not null default clock_timestamp(), primary key (part, name)
+);
+"""
+
+_FIRST = """
+create table jobs (
+  id text collate "C" primary key, key text collate "C" not null unique, attempt text,
+  backend text collate "C" not null, provider text collate "C" not null, model text collate "C" not null,
+  provider_model text not null, media text collate "C" not null, status text collate "C" not null, provider_id text collate "C",
+  created double precision not null, submitted double precision, finished double precision, progress double precision,
+  owner text collate "C", epoch integer not null,
+  unit text collate "C" not null, reserved double precision, charged double precision, held integer not null,
+  request text not null, quote text not null, cost text, failure text, result text,
+  save_to text, doubted double precision, by_hand integer not null default 0, intended double precision,
+  guessed integer not null default 0, cancel_asked double precision, cancel_answer text
+);
+create index jobs_created on jobs (created, id);
+create index jobs_unfinished on jobs (backend, status, media, model) where finished is null;
+create index jobs_of_backend on jobs (backend, created);
+create index jobs_ended on jobs (status, created) where finished is not null;
+create index jobs_ended_of_backend on jobs (backend, status, created) where finished is not null;
+create index jobs_unsaved on jobs (created, id) where save_to is not null and status = 'succeeded';
+create index jobs_provider_id on jobs (backend, provider_id) where provider_id is not null;
+create table submits (
+  backend text collate "C" not null, at double precision not null, media text collate "C", model text collate "C",
+  job text collate "C"
+);
+create index submits_backend on submits (backend, at);
+create index submits_job on submits (job) where job is not null;
+create table pauses (
+  backend text collate "C" not null, what text not null, at double precision not null, seconds double precision not null,
+  primary key (backend, what)
+);
+create table drivers (owner text collate "C" primary key, beat double precision not null, batch bigint not null);
+create table durations (
+  provider text not null, model text not null, media text not null, variant text not null, phase text not null,
+  count double precision not null, mean double precision not null, squares double precision not null,
+  odd double precision not null, odd_mean double precision not null,
+  primary key (provider, model, media, variant, phase)
+);
+create table reports (owner text collate "C" primary key, at double precision not null, report text not null);
+
+-- What SQLite has too.
+create aggregate total(double precision) (sfunc = float8pl, stype = double precision, initcond = '0');
+create function json_extract(document text, path text) returns text language plpgsql immutable as $$
+begin
+  return document::json #>> string_to_array(substr(path, 3), '.');
+exception when others then
+  return null;
+end $$;
+
+-- Transactions: one writes at a time, and says so.
+create function lock_number() returns bigint language sql immutable as $$ select hashtext('genbridge journal')::bigint $$;
+create function moment() returns double precision language sql stable as $$
+  select current_setting('genbridge.moment')::double precision
+$$;
+create function enter(me text, number bigint, told double precision) returns double precision language plpgsql as $$
+declare
+  moment double precision;
+begin
+  if number > 0 then
+    perform pg_advisory_xact_lock(lock_number());
+  end if;
+  moment := coalesce(told, extract(epoch from clock_timestamp()));
+  if number > 0 then
+    insert into drivers values (me, moment, number) on conflict (owner) do update set beat = excluded.beat, batch = excluded.batch;
+  end if;
+  perform set_config('genbridge.moment', moment::text, true);
+  return moment;
+end $$;
+
+-- What was spent is kept ready by the transaction that changes it. A sum is in whole millionths.
+create table spent (
+  day integer not null, backend text collate "C" not null, provider text collate "C" not null, model text collate "C" not null,
+  media text collate "C" not null, unit text collate "C" not null,
+  jobs integer not null, charged double precision not null, estimated double precision not null, reserved double precision not null,
+  unpriced integer not null, primary key (day, backend, provider, model, media, unit)
+);
+create table used (
+  backend text collate "C" not null, sent integer not null, held integer not null, counted double precision not null,
+  primary key (backend, sent)
+);
+create function millionths(amount double precision) returns double precision language sql immutable as $$
+  select case
+    when amount is null or amount = 'NaN' then 0 when amount > 1e9 then 1e15 when amount < -1e9 then -1e15
+    else trunc(amount * 1e6 + case when amount < 0 then -0.5 else 0.5 end)
+  end
+$$;
+create view shares as select id, created, floor(created / 86400)::integer as day, backend, provider, model, media, unit,
+  1 as jobs, millionths(charged) as charged, case when guessed = 1 then millionths(charged) else 0 end as estimated,
+  case when held = 1 and charged is null and finished is null then millionths(reserved) else 0 end as reserved,
+  (held = 1 and charged is null and reserved is null)::integer as unpriced,
+  floor(coalesce(intended, created) / 86400)::integer as sent, held,
+  case when held = 1 then millionths(coalesce(charged, reserved)) else 0 end as counted from jobs;
+create function count_jobs() returns trigger language plpgsql as $$
+begin
+  insert into spent as s
+    select floor(j.created / 86400)::integer, j.backend, j.provider, j.model, j.media, j.unit, sum(sign),
+      sum(sign * millionths(j.charged)), sum(case when j.guessed = 1 then sign * millionths(j.charged) else 0 end),
+      sum(case when j.held = 1 and j.charged is null and j.finished is null then sign * millionths(j.reserved) else 0 end),
+      sum(sign * (j.held = 1 and j.charged is null and j.reserved is null)::integer)
+    from (select -1 as sign, (old).* where tg_op <> 'INSERT' union all select 1, (new).* where tg_op <> 'DELETE') as j
+    group by 1, 2, 3, 4, 5, 6
+    on conflict (day, backend, provider, model, media, unit) do update set jobs = s.jobs + excluded.jobs,
+      charged = s.charged + excluded.charged, estimated = s.estimated + excluded.estimated,
+      reserved = s.reserved + excluded.reserved, unpriced = s.unpriced + excluded.unpriced;
+  insert into used as u
+    select j.backend, floor(coalesce(j.intended, j.created) / 86400)::integer, sum(sign * j.held),
+      sum(case when j.held = 1 then sign * millionths(coalesce(j.charged, j.reserved)) else 0 end)
+    from (select -1 as sign, (old).* where tg_op <> 'INSERT' union all select 1, (new).* where tg_op <> 'DELETE') as j
+    group by 1, 2
+    on conflict (backend, sent) do update set held = u.held + excluded.held, counted = u.counted + excluded.counted;
+  return null;
+end $$;
+create trigger jobs_counted after insert or delete on jobs for each row execute function count_jobs();
+create trigger jobs_counted_anew after update on jobs for each row when (
+  (old.created, old.backend, old.provider, old.model, old.media, old.unit, old.reserved, old.charged, old.held, old.guessed,
+    old.finished, floor(coalesce(old.intended, old.created) / 86400))
+  is distinct from
+  (new.created, new.backend, new.provider, new.model, new.media, new.unit, new.reserved, new.charged, new.held, new.guessed,
+    new.finished, floor(coalesce(new.intended, new.created) / 86400))
+) execute function count_jobs();
+
+-- Who listens hears of it at the commit.
+create function tell() returns trigger language plpgsql as $$
+begin
+  perform pg_notify(tg_argv[0], new.id);
+  return null;
+end $$;
+create trigger jobs_changed after update on jobs for each row when (
+  (old.status, old.provider_id, old.progress, old.failure, old.cancel_answer)
+  is distinct from (new.status, new.provider_id, new.progress, new.failure, new.cancel_answer)
+) execute function tell('genbridge_changes');
+create trigger jobs_cancel_asked after update on jobs for each row when (
+  new.cancel_asked is not null and new.cancel_asked is distinct from old.cancel_asked
+) execute function tell('genbridge_cancels');
+"""
+
+_STEPS = (_FIRST,)
+
+VERSION = len(_STEPS)
+"""The version of our tables: how many steps were taken."""
+
+
+def upgrade(url: DatabaseUrl) -> list[str]:
+    """Take the steps that a database lacks; return their names. Raises `JournalError` when that cannot be done."""
+    trouble = ""
+    try:
+        with psycopg.connect(**options(url)) as connection:
+            return _upgraded(connection)
+    except psycopg.Error as error:
+        trouble = url.struck_from(" ".join(str(error).split()))
+    raise JournalError(f"the database {str(url)!r} cannot be brought up to date ({trouble}); look at it and at its URL")
+
+
+def version(connection: psycopg.Connection[Any]) -> int:
+    """Return the version of our tables on a connection; 0 where there are none."""
+    if connection.execute(f"select to_regclass('{SCHEMA}.steps')").fetchone()[0] is None:  # type: ignore[index]
+        return 0
+    row = connection.execute(f"select count(*) from {SCHEMA}.steps where part = %s", (_OURS,)).fetchone()  # noqa: S608 (our own name)
+    return int(row[0]) if row else 0
+
+
+def _upgraded(connection: psycopg.Connection[Any]) -> list[str]:
+    connection.execute(_BEGINNING)
+    taken = set(connection.execute(f"select part, name from {SCHEMA}.steps").fetchall())  # noqa: S608 (our own name)
+    new: list[str] = []
+    for part, name, text in (*_engine_steps(taken), *_our_steps()):
+        if (part, name) in taken:
+            continue
+        if text:
+            connection.execute(text.encode())
+            new.append(f"{part} {name}")
+        connection.execute(f"insert into {SCHEMA}.steps (part, name) values (%s, %s)", (part, name))  # noqa: S608 (our own name)
+    return new
+
+
+def _our_steps() -> Sequence[tuple[str, str, str]]:
+    return [(_OURS, str(number), text) for number, text in enumerate(_STEPS, start=1)]
+
+
+def _engine_steps(taken: set[tuple[str, str]]) -> Sequence[tuple[str, str, str]]:
+    """Return the engine's steps: its whole schema for a new database, where those that led to it are taken with it."""
+    migrations = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+    if any(part == _ENGINE for part, _ in taken):
+        return [(_ENGINE, path.stem, path.read_text(encoding="utf-8")) for path in migrations]
+    return [(_ENGINE, "schema", SchemaManager.get_schema()), *((_ENGINE, path.stem, "") for path in migrations)]

@@ -1,0 +1,181 @@
+"""A PostgreSQL database as the store of a journal: each piece of work is done once, also when the connection is lost meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import chain, count, repeat
+from typing import ClassVar
+
+import psycopg
+
+from genbridge.databases import DatabaseUrl
+from genbridge.errors import JournalError
+from genbridge.journal.postgres.connection import Connection, Lost, options
+from genbridge.journal.store import Outcome, Store, Work
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 120.0
+"""Seconds for which a database that has gone is waited for."""
+_PAUSES = (0.1, 0.2, 0.5, 1.0)
+"""Seconds before each try to reach it again; the last for all that follow."""
+_AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.LockNotAvailable)
+"""What is over when the same is done once more."""
+_ENTER = "select enter(?, ?, ?)"
+_NUMBER = "select batch from drivers where owner = ?"
+
+
+class DatabaseStore(Store[Connection]):
+    """The tables at `url`. `owner` is this process's driver, and `now` another clock than the database's, for tests.
+
+    `prepare` is given each new connection. Every transaction that writes is a sign of life, and has a number that is written with
+    it: by that it is known after a connection was lost whether it was committed.
+    """
+
+    failures: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error, Lost)
+    of_the_values: ClassVar[tuple[type[Exception], ...]] = (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)
+
+    def __init__(
+        self,
+        url: DatabaseUrl,
+        owner: str,
+        prepare: Callable[[Connection], None],
+        *,
+        now: Callable[[], float] | None = None,
+        patience: float = _PATIENCE,
+    ) -> None:
+        super().__init__(inline=False)
+        self._url = url
+        self._owner = owner
+        self._prepare = prepare
+        self._told = now
+        self._patience = patience
+        self._numbers = count(1)
+        self._number = 0
+        self._time = 0.0
+        self._away = False
+        self._closing = threading.Event()
+
+    def now(self) -> float:
+        """Return the time of the transaction under way, in seconds."""
+        return self._time
+
+    async def aclose(self) -> None:
+        """Disconnect, once what was asked is done; a database that has gone is not waited for any more."""
+        self._closing.set()
+        await super().aclose()
+
+    def connect(self) -> Connection:
+        """Connect, and see that the tables are there."""
+        settings = options(self._url, autocommit=True)
+        db = Connection(lambda: psycopg.connect(**settings))
+        try:
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def close(self, db: Connection) -> None:
+        """Disconnect."""
+        db.close()
+
+    def begin(self, db: Connection, *, looks: bool) -> None:
+        """Begin a transaction; one that writes waits for those of all other processes, and is a sign of life."""
+        db.execute("begin read only" if looks else "begin")
+        number, told = 0 if looks else next(self._numbers), None if self._told is None else self._told()
+        self._time = db.execute(_ENTER, (self._owner, number, told)).fetchone()[0]
+        self._number = number
+
+    def execute(self, db: Connection, statement: str) -> None:
+        """Run a statement without values."""
+        db.execute(statement)
+
+    def written(self, db: Connection) -> int:
+        """Return how many rows were written on a connection so far."""
+        return db.written
+
+    def in_transaction(self, db: Connection) -> bool:
+        """Whether there is a transaction to undo."""
+        return not db.lost and db.raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+
+    def error(self, what: str, error: Exception) -> JournalError:
+        """Return the error that says what (a participle) could not be done."""
+        said = " ".join(self._url.struck_from(str(error)).split())
+        return JournalError(f"the journal {str(self._url)!r} cannot be {what} ({said}); look at the database and at its URL")
+
+    def committed(self, db: Connection, batch: Sequence[Work]) -> list[Outcome]:
+        """Do a batch in one transaction; when the database goes meanwhile, wait for it, and do what was not done."""
+        deadline = time.monotonic() + self._patience
+        done: list[Outcome] | None = None
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+            try:
+                if db.lost:
+                    self._reach(db)
+                if done and self._is_on_record(db):
+                    return done
+                done = None
+                return self._tried(db, batch)
+            except _InDoubt as doubt:
+                done, lost = doubt.outcomes, doubt.error
+            except Lost as error:
+                lost = error
+            if self._closing.is_set() or time.monotonic() + pause > deadline:
+                return [Outcome(work, failure=self.error("reached", lost)) for work in batch]
+            self._closing.wait(pause)
+        raise AssertionError  # the pauses do not end
+
+    def _reach(self, db: Connection) -> None:
+        """Connect anew; raises `Lost` when that is not possible now. An outage is told once, and so is its end."""
+        if not self._away:
+            self._away = True
+            _log.warning("the journal %r cannot be reached; what is to be written is kept until it can", str(self._url))
+        db.again()
+        self._away = False
+        _log.warning("the journal %r can be reached again", str(self._url))
+
+    def _tried(self, db: Connection, batch: Sequence[Work]) -> list[Outcome]:
+        """Do a batch; raises `Lost` where the same may work once more."""
+        try:
+            return self.in_one_go(db, batch)
+        except Lost:
+            raise
+        except psycopg.Error as error:
+            if self.in_transaction(db):
+                db.execute("rollback")
+            if isinstance(error, _AGAIN):
+                raise Lost(str(error)) from error
+            return [Outcome(work, failure=self.error("written", error)) for work in batch]
+
+    def commit(self, db: Connection, outcomes: Sequence[Outcome]) -> None:
+        """Commit what has these outcomes; raises `_InDoubt` when the connection is lost before the answer."""
+        number = self._number
+        try:
+            db.execute("commit")
+        except Lost as error:
+            if number:
+                raise _InDoubt(list(outcomes), error) from error
+            raise
+
+    def _is_on_record(self, db: Connection) -> bool:
+        """Whether the last transaction was committed, once it has come to an end at the database."""
+        db.execute("begin")
+        try:
+            db.execute("select pg_advisory_xact_lock(lock_number())")
+            row = db.execute(_NUMBER, (self._owner,)).fetchone()
+        finally:
+            if not db.lost:
+                db.execute("rollback")
+        return row is not None and row[0] == self._number
+
+
+class _InDoubt(Exception):  # noqa: N818 (as `Lost`)
+    """The connection was lost while a transaction was being committed."""
+
+    def __init__(self, outcomes: list[Outcome], error: Lost) -> None:
+        super().__init__(str(error))
+        self.outcomes = outcomes
+        self.error = error
