@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from postgres import Server, programs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 settings.register_profile("here", deadline=None)
@@ -40,6 +42,32 @@ def _is_here(host: str | bytes) -> bool:
 
 
 sys.addaudithook(_refuse_the_internet)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Return a PostgreSQL server; the test is left out where none is installed."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed; CONTRIBUTING.md says how to get it")
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Server) -> str:
+    """Return the name of a database that has the tables, to make others of."""
+    from genbridge.databases import DatabaseUrl
+    from genbridge.journal.postgres.schema import upgrade
+
+    url = postgres.make_database()
+    upgrade(DatabaseUrl.parse(url))
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def database(postgres: Server, template: str) -> str:
+    """Return the URL of a database that has the tables, and nothing in them."""
+    return postgres.make_database(template)
 
 
 @pytest.fixture(autouse=True)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import sqlite3
-import stat
-import subprocess
-import sys
-import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from places import Another, DatabasePlaces, FilePlaces, Places
+from records import NOON, WallClock, a_job, begun, ended
 
 from genbridge import (
     Asset,
@@ -24,80 +21,26 @@ from genbridge import (
     Cost,
     Failure,
     ImageRequest,
-    Job,
     JobStatus,
     JournalError,
     Limits,
     Media,
     Quote,
-    Reference,
-    Result,
-    VideoRequest,
 )
 from genbridge.budgets import Budget, Usage, Used
+from genbridge.databases import DatabaseUrl
 from genbridge.durations import Key, Learned, Lesson, learn
-from genbridge.journal import Attempt, Lease, Paused, open_journal
-from genbridge.journal.file import FileStore
-from genbridge.journal.sqlite import SqliteJournal
+from genbridge.journal import Attempt, Lease, Paused
+from genbridge.journal.sql import SqlJournal
 from genbridge.limits import Rule, Wait
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-REQUEST = VideoRequest(
-    "a fox",
-    model="seedance-2.0",
-    duration=5,
-    references=[
-        Reference(Path("fox.png"), role="first_frame"),
-        Reference("https://example.com/a.mp4", role="extend", duration=2.5),
-    ],
-    options={"tier": "pro", "nested": {"a": [1, None, True]}},
-)
 
-
-class WallClock:
-    """A wall clock that tests set."""
-
-    def __init__(self) -> None:
-        self.seconds = NOON.timestamp()
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def a_job(number: int = 1, **changes: Any) -> Job:
-    """Return a job that has not been sent."""
-    job = Job(
-        id=f"job-{number}",
-        key=f"key-{number}",
-        backend="studio",
-        provider="meigen",
-        model="seedance-2.0",
-        provider_model="seedance-2-0",
-        request=REQUEST,
-        status=JobStatus.PENDING,
-        quote=Quote(amount=100.0, model="seedance-2.0"),
-        created_at=NOON + timedelta(seconds=number),
-    )
-    return attrs.evolve(job, **changes)
-
-
-def ended(job: Job, **changes: Any) -> Job:
-    """Return a job that has succeeded."""
-    cost = Cost(amount=90.0)
-    asset = Asset(url="https://files.example/a.mp4", media=Media.VIDEO, duration=5.0)
-    result = Result(
-        job_id=job.id,
-        backend=job.backend,
-        provider=job.provider,
-        model=job.model,
-        request=job.request,
-        assets=(asset,),
-        cost=cost,
-        created_at=job.created_at,
-        finished_at=NOON,
-    )
-    done = attrs.evolve(job, status=JobStatus.SUCCEEDED, provider_id="p1", finished_at=NOON, cost=cost, result=result)
-    return attrs.evolve(done, **changes)
+@pytest.fixture(params=["sqlite", "postgres"])
+def places(request: pytest.FixtureRequest) -> Places:
+    """Return a place for journals, in each of the databases that keep them."""
+    if request.param == "sqlite":
+        return FilePlaces(request.getfixturevalue("tmp_path") / "state" / "jobs.db")
+    return DatabasePlaces(DatabaseUrl.parse(request.getfixturevalue("database")))
 
 
 @pytest.fixture
@@ -107,42 +50,46 @@ def clock() -> WallClock:
 
 
 @pytest.fixture
-async def journal(tmp_path: Path, clock: WallClock) -> Any:
-    """Return an open journal in a file."""
-    journal = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
-    await journal.open()
-    yield journal
-    await journal.aclose()
+async def another(places: Places, clock: WallClock) -> AsyncIterator[Another]:
+    """Return what opens a journal at the place, as another process would, some seconds later by every clock but the test's own."""
+    opened: list[SqlJournal] = []
+
+    async def open_another(*, later: float = 0.0) -> SqlJournal:
+        opened.append(places.journal(clock, later))
+        await opened[-1].open()
+        return opened[-1]
+
+    yield open_another
+    for journal in opened:
+        await journal.aclose()
 
 
-async def begun(journal: SqliteJournal, job: Job) -> tuple[Lease, Attempt]:
-    """Record a job and the intent to submit it."""
-    lease = await journal.add(job, Budget())
-    attempt = await journal.begin_submit(lease, [])
-    assert isinstance(attempt, Attempt)
-    return lease, attempt
+@pytest.fixture
+async def journal(another: Another) -> SqlJournal:
+    """Return an open journal."""
+    return await another()
 
 
-async def test_a_job_comes_back_as_it_was_recorded(journal: SqliteJournal) -> None:
+async def test_a_job_comes_back_as_it_was_recorded(journal: SqlJournal) -> None:
     """Every field of a request survives, local paths and nested options included."""
     await journal.add(a_job(), Budget())
     assert a_job() == await journal.get("job-1")
 
 
-async def test_an_image_request_comes_back_as_an_image_request(journal: SqliteJournal) -> None:
+async def test_an_image_request_comes_back_as_an_image_request(journal: SqlJournal) -> None:
     """The kind of request is kept."""
     job = a_job(request=ImageRequest("a hat", count=2, size="1024x1024"))
     await journal.add(job, Budget())
     assert job == await journal.get("job-1")
 
 
-async def test_a_job_that_is_not_there_is_none(journal: SqliteJournal) -> None:
+async def test_a_job_that_is_not_there_is_none(journal: SqlJournal) -> None:
     """An unknown id is no error of the journal."""
     assert await journal.get("nothing") is None
     assert journal.peek("nothing") is None
 
 
-async def test_the_end_is_recorded_with_result_and_cost(journal: SqliteJournal) -> None:
+async def test_the_end_is_recorded_with_result_and_cost(journal: SqlJournal) -> None:
     """What came out, and what it cost, can be read again."""
     lease, attempt = await begun(journal, a_job())
     assert await journal.submitted(attempt, a_job(status=JobStatus.RUNNING, provider_id="p1", submitted_at=NOON))
@@ -150,7 +97,7 @@ async def test_the_end_is_recorded_with_result_and_cost(journal: SqliteJournal) 
     assert ended(a_job()) == attrs.evolve(await journal.get("job-1"), submitted_at=None)
 
 
-async def test_the_intent_is_on_record_before_anything_is_sent(journal: SqliteJournal) -> None:
+async def test_the_intent_is_on_record_before_anything_is_sent(journal: SqlJournal) -> None:
     """After `begin_submit` the job is SUBMITTING, for whoever looks."""
     await begun(journal, a_job())
     job = await journal.get("job-1")
@@ -158,7 +105,7 @@ async def test_the_intent_is_on_record_before_anything_is_sent(journal: SqliteJo
     assert job.status is JobStatus.SUBMITTING
 
 
-async def test_the_intent_can_be_recorded_with_the_job(journal: SqliteJournal) -> None:
+async def test_the_intent_can_be_recorded_with_the_job(journal: SqlJournal) -> None:
     """It is SUBMITTING at once, and its attempt is one as any: a late answer heals it."""
     lease = await journal.add(a_job(), Budget(), [])
     assert lease is not None
@@ -171,7 +118,7 @@ async def test_the_intent_can_be_recorded_with_the_job(journal: SqliteJournal) -
     assert "p1" == (await journal.get("job-1")).provider_id
 
 
-async def test_an_intent_that_has_to_wait_is_not_recorded_with_the_job(journal: SqliteJournal) -> None:
+async def test_an_intent_that_has_to_wait_is_not_recorded_with_the_job(journal: SqlJournal) -> None:
     """The job is, and the one before it counts for the limit; one that is on record already counts once."""
     limits = [Rule(limits=Limits(submits=2))]
     for number in (1, 2):
@@ -185,20 +132,20 @@ async def test_an_intent_that_has_to_wait_is_not_recorded_with_the_job(journal: 
     assert Wait(60.0, "at most 2 submits in 60 s") == await journal.begin_submit(third, limits)
 
 
-async def test_a_job_is_submitted_only_once(journal: SqliteJournal) -> None:
+async def test_a_job_is_submitted_only_once(journal: SqlJournal) -> None:
     """A second `begin_submit` of a job under way gets nothing."""
     lease, _ = await begun(journal, a_job())
     assert await journal.begin_submit(lease, []) is None
 
 
-async def test_a_refused_job_may_be_submitted_again(journal: SqliteJournal) -> None:
+async def test_a_refused_job_may_be_submitted_again(journal: SqlJournal) -> None:
     """A refusal takes the job back to PENDING."""
     lease, attempt = await begun(journal, a_job())
     await journal.refused(attempt)
     assert isinstance(await journal.begin_submit(lease, []), Attempt)
 
 
-async def test_a_late_answer_heals_an_unknown_job(journal: SqliteJournal) -> None:
+async def test_a_late_answer_heals_an_unknown_job(journal: SqlJournal) -> None:
     """The right attempt token records the service's id although the job was given up as unknown."""
     lease, attempt = await begun(journal, a_job())
     await journal.unknown(lease, a_job(failure=Failure(message="no answer")))
@@ -207,7 +154,7 @@ async def test_a_late_answer_heals_an_unknown_job(journal: SqliteJournal) -> Non
     assert healed == await journal.get("job-1")
 
 
-async def test_an_unknown_job_says_why(journal: SqliteJournal) -> None:
+async def test_an_unknown_job_says_why(journal: SqlJournal) -> None:
     """The reason is on record."""
     lease, _ = await begun(journal, a_job())
     await journal.unknown(lease, a_job(failure=Failure(message="no answer")))
@@ -216,13 +163,13 @@ async def test_an_unknown_job_says_why(journal: SqliteJournal) -> None:
     assert (JobStatus.UNKNOWN, Failure(message="no answer")) == (job.status, job.failure)
 
 
-async def test_a_wrong_attempt_token_changes_nothing(journal: SqliteJournal) -> None:
+async def test_a_wrong_attempt_token_changes_nothing(journal: SqlJournal) -> None:
     """An answer to another attempt is not taken."""
     await begun(journal, a_job())
     assert not await journal.submitted(Attempt("job-1", "other"), a_job(status=JobStatus.RUNNING, provider_id="p9"))
 
 
-async def test_an_ended_job_is_not_changed_any_more(journal: SqliteJournal) -> None:
+async def test_an_ended_job_is_not_changed_any_more(journal: SqlJournal) -> None:
     """The end is written once."""
     lease, attempt = await begun(journal, a_job())
     await journal.submitted(attempt, a_job(status=JobStatus.RUNNING, provider_id="p1"))
@@ -230,78 +177,56 @@ async def test_an_ended_job_is_not_changed_any_more(journal: SqliteJournal) -> N
     assert not await journal.update(lease, a_job(status=JobStatus.FAILED, finished_at=NOON))
 
 
-async def test_a_living_drivers_job_cannot_be_taken(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+async def test_a_living_drivers_job_cannot_be_taken(journal: SqlJournal, another: Another) -> None:
     """One driver at a time."""
     await journal.add(a_job(), Budget())
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
-    await other.open()
+    other = await another()
     assert await other.acquire("job-1") is None
     assert await other.unfinished() == []
-    await other.aclose()
 
 
-async def test_a_silent_drivers_job_is_taken_over_and_the_old_lease_writes_nothing(
-    journal: SqliteJournal, tmp_path: Path, clock: WallClock
-) -> None:
+async def test_a_silent_drivers_job_is_taken_over_and_the_old_lease_writes_nothing(journal: SqlJournal, another: Another) -> None:
     """After half a minute without a sign of life the epoch grows, and the late driver is fenced off."""
     old = await journal.add(a_job(), Budget())
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock, monotonic=lambda: time.monotonic() + 31)
-    await other.open()
+    other = await another(later=31)
     new = await other.acquire("job-1")
     assert new == Lease("job-1", 2)
     assert not await journal.update(old, a_job(status=JobStatus.RUNNING))
     assert await journal.begin_submit(old, []) is None
-    await other.aclose()
 
 
-async def test_a_driver_that_says_it_is_alive_keeps_its_jobs(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
-    """A beat within the half minute is enough, whatever the wall clock says."""
-    await journal.add(a_job(), Budget())
-    clock.seconds += 86400
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock, monotonic=lambda: time.monotonic() + 29)
-    await other.open()
-    assert await other.acquire("job-1") is None
-    await other.aclose()
-
-
-async def test_a_driver_whose_process_has_gone_is_dead_at_once(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+async def test_a_driver_whose_process_has_gone_is_dead_at_once(journal: SqlJournal, another: Another) -> None:
     """Nobody waits half a minute for a process of this machine that does not run."""
     journal._drivers.name = journal.owner.replace(f":{os.getpid()}:", ":999999999:")
     await journal.beat()
     await journal.add(a_job(), Budget())
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
-    await other.open()
+    other = await another()
     assert [a_job()] == await other.unfinished()
     assert await other.acquire("job-1") is not None
-    await other.aclose()
 
 
-async def test_a_job_is_taken_with_its_record(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+async def test_a_job_is_taken_with_its_record(journal: SqlJournal, another: Another) -> None:
     """As it stands then; the record is had also where another drives the job, and of an unknown one there is nothing."""
     lease = await journal.add(a_job(), Budget())
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
-    await other.open()
+    other = await another()
     assert (None, a_job()) == await other.take("job-1")
     assert lease is not None
     await journal.release(lease)
     assert (Lease("job-1", 2), a_job()) == await other.take("job-1")
     assert (None, None) == await other.take("nothing")
-    await other.aclose()
 
 
-async def test_closing_lets_the_jobs_go(journal: SqliteJournal, tmp_path: Path, clock: WallClock) -> None:
+async def test_closing_lets_the_jobs_go(journal: SqlJournal, another: Another) -> None:
     """What a closed client left unfinished can be taken at once, with its attempt."""
     _, attempt = await begun(journal, a_job())
     await journal.aclose()
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
-    await other.open()
+    other = await another()
     lease = await other.acquire("job-1")
     assert lease is not None
     assert attempt == lease.attempt
-    await other.aclose()
 
 
-async def test_jobs_are_listed_newest_first_in_pages(journal: SqliteJournal) -> None:
+async def test_jobs_are_listed_newest_first_in_pages(journal: SqlJournal) -> None:
     """A page goes on where the last one ended."""
     for number in range(5):
         await journal.add(a_job(number), Budget())
@@ -311,7 +236,7 @@ async def test_jobs_are_listed_newest_first_in_pages(journal: SqliteJournal) -> 
     assert [job.id for job in [*first, *rest]] == ["job-4", "job-3", "job-2", "job-1", "job-0"]
 
 
-async def test_jobs_are_listed_by_status_and_backend(journal: SqliteJournal) -> None:
+async def test_jobs_are_listed_by_status_and_backend(journal: SqlJournal) -> None:
     """Filters hold."""
     await journal.add(a_job(1), Budget())
     await begun(journal, a_job(2))
@@ -320,7 +245,7 @@ async def test_jobs_are_listed_by_status_and_backend(journal: SqliteJournal) -> 
     assert await journal.page(backend="other", limit=9) == []
 
 
-async def test_only_unfinished_jobs_are_listed_where_that_is_asked(journal: SqliteJournal) -> None:
+async def test_only_unfinished_jobs_are_listed_where_that_is_asked(journal: SqlJournal) -> None:
     """Whatever their status is; those that have ended are left out."""
     await journal.add(a_job(1), Budget())
     await begun(journal, a_job(2))
@@ -331,7 +256,7 @@ async def test_only_unfinished_jobs_are_listed_where_that_is_asked(journal: Sqli
     assert [] == await journal.page(status=JobStatus.SUCCEEDED, unfinished=True, limit=9)
 
 
-async def test_a_job_is_found_by_an_unambiguous_beginning_of_its_id(journal: SqliteJournal) -> None:
+async def test_a_job_is_found_by_an_unambiguous_beginning_of_its_id(journal: SqlJournal) -> None:
     """A beginning that two jobs share finds neither, a whole id always finds its job."""
     for number in (1, 10, 2):
         await journal.add(a_job(number), Budget())
@@ -341,7 +266,7 @@ async def test_a_job_is_found_by_an_unambiguous_beginning_of_its_id(journal: Sql
     assert journal.peek("job-") is None
 
 
-async def test_of_the_tries_of_one_job_the_last_is_found(journal: SqliteJournal) -> None:
+async def test_of_the_tries_of_one_job_the_last_is_found(journal: SqlJournal) -> None:
     """By the beginning that they share; each by its own id."""
     for number, name in enumerate(("order-17", "order-17+2", "order-17+10", "order-18")):
         await journal.add(a_job(number, id=name), Budget())
@@ -351,7 +276,7 @@ async def test_of_the_tries_of_one_job_the_last_is_found(journal: SqliteJournal)
     assert {"order-17": "order-17", "order-17+": "order-17+10", "order-17+2": "order-17+2", "order-1": None} == found
 
 
-async def test_a_job_dearer_than_its_cap_is_not_recorded(journal: SqliteJournal) -> None:
+async def test_a_job_dearer_than_its_cap_is_not_recorded(journal: SqlJournal) -> None:
     """The quote goes with the error."""
     with pytest.raises(BudgetError, match="most for one job is 99") as caught:
         await journal.add(a_job(), Budget(per_job=99))
@@ -359,13 +284,13 @@ async def test_a_job_dearer_than_its_cap_is_not_recorded(journal: SqliteJournal)
     assert await journal.get("job-1") is None
 
 
-async def test_a_cap_on_credits_refuses_a_price_nobody_knows(journal: SqliteJournal) -> None:
+async def test_a_cap_on_credits_refuses_a_price_nobody_knows(journal: SqlJournal) -> None:
     """What cannot be counted cannot be capped."""
     with pytest.raises(BudgetError, match="is not known"):
         await journal.add(a_job(quote=Quote(amount=None)), Budget(per_day=1000))
 
 
-async def test_the_days_cap_counts_reservations_and_what_was_charged(journal: SqliteJournal) -> None:
+async def test_the_days_cap_counts_reservations_and_what_was_charged(journal: SqlJournal) -> None:
     """Three hundred credits take two jobs of a hundred, one of which cost ninety, and no more than one other."""
     caps = Budget(per_day=300)
     await journal.add(a_job(1), caps)
@@ -377,7 +302,7 @@ async def test_the_days_cap_counts_reservations_and_what_was_charged(journal: Sq
         await journal.add(a_job(4), caps)
 
 
-async def test_a_refused_jobs_reservation_is_released(journal: SqliteJournal) -> None:
+async def test_a_refused_jobs_reservation_is_released(journal: SqlJournal) -> None:
     """A job that cost nothing does not count."""
     caps = Budget(per_day=100, jobs_per_day=1)
     lease = await journal.add(a_job(1), caps)
@@ -387,7 +312,7 @@ async def test_a_refused_jobs_reservation_is_released(journal: SqliteJournal) ->
     await journal.add(a_job(2), caps)
 
 
-async def test_a_job_that_was_made_for_nothing_counts_as_a_job(journal: SqliteJournal) -> None:
+async def test_a_job_that_was_made_for_nothing_counts_as_a_job(journal: SqlJournal) -> None:
     """The caps in jobs are for what is made, and not for what is paid."""
     lease, attempt = await begun(journal, a_job(1))
     await journal.submitted(attempt, a_job(1, status=JobStatus.RUNNING, provider_id="p1"))
@@ -397,14 +322,14 @@ async def test_a_job_that_was_made_for_nothing_counts_as_a_job(journal: SqliteJo
         await journal.add(a_job(2), Budget(jobs=1))
 
 
-async def test_the_days_cap_on_jobs_counts_them(journal: SqliteJournal) -> None:
+async def test_the_days_cap_on_jobs_counts_them(journal: SqlJournal) -> None:
     """One a day is one a day, and the next day is another."""
     await journal.add(a_job(1), Budget(jobs_per_day=1))
     with pytest.raises(BudgetError, match="has had 1 jobs today"):
         await journal.add(a_job(2), Budget(jobs_per_day=1))
 
 
-async def test_yesterdays_jobs_do_not_count(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_yesterdays_jobs_do_not_count(journal: SqlJournal, clock: WallClock) -> None:
     """The day begins at midnight, UTC."""
     caps = Budget(per_day=100)
     await journal.add(a_job(1), caps)
@@ -414,7 +339,7 @@ async def test_yesterdays_jobs_do_not_count(journal: SqliteJournal, clock: WallC
     await journal.add(a_job(2, created_at=NOON + timedelta(days=1)), caps)
 
 
-async def test_submits_wait_for_the_limit_over_all_jobs_of_a_backend(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_submits_wait_for_the_limit_over_all_jobs_of_a_backend(journal: SqlJournal, clock: WallClock) -> None:
     """Never more than the limit in any window."""
     limits = [Rule(limits=Limits(submits=2, per=60))]
     leases = [await journal.add(a_job(number), Budget()) for number in range(3)]
@@ -429,7 +354,7 @@ async def test_submits_wait_for_the_limit_over_all_jobs_of_a_backend(journal: Sq
     assert isinstance(await journal.begin_submit(leases[2], limits), Attempt)
 
 
-async def test_a_limit_on_jobs_at_once_counts_what_the_service_works_on(journal: SqliteJournal) -> None:
+async def test_a_limit_on_jobs_at_once_counts_what_the_service_works_on(journal: SqlJournal) -> None:
     """A job that ended makes room."""
     limits = [Rule(limits=Limits(concurrent=1))]
     lease, attempt = await begun(journal, a_job(1))
@@ -440,7 +365,7 @@ async def test_a_limit_on_jobs_at_once_counts_what_the_service_works_on(journal:
     assert isinstance(await journal.begin_submit(second, limits), Attempt)
 
 
-async def test_a_pause_holds_every_submit_of_a_backend(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_a_pause_holds_every_submit_of_a_backend(journal: SqlJournal, clock: WallClock) -> None:
     """A later, shorter pause does not shorten it, and another backend is not held."""
     await journal.pause("studio", 30, Paused.SUBMITS)
     await journal.pause("studio", 5, Paused.SUBMITS)
@@ -452,117 +377,7 @@ async def test_a_pause_holds_every_submit_of_a_backend(journal: SqliteJournal, c
     assert isinstance(await journal.begin_submit(lease, []), Attempt)
 
 
-async def test_the_file_and_its_folder_are_the_users_alone(journal: SqliteJournal, tmp_path: Path) -> None:
-    """Prompts are private."""
-    await journal.add(a_job(), Budget())
-    folder = tmp_path / "state"
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
-
-
-async def test_a_journal_in_memory_needs_no_file() -> None:
-    """`None` is memory."""
-    journal = open_journal(None)
-    await journal.open()
-    await journal.add(a_job(), Budget())
-    assert a_job() == await journal.get("job-1")
-    await journal.aclose()
-    await journal.aclose()
-
-
-async def test_a_journal_that_is_not_open_says_so() -> None:
-    """Not a hang."""
-    with pytest.raises(JournalError, match="is not open"):
-        await open_journal(None).get("job-1")
-
-
-def _newer(path: Path) -> None:
-    with sqlite3.connect(path) as db:
-        db.execute("pragma user_version = 99")
-    db.close()
-
-
-def _foreign(path: Path) -> None:
-    with sqlite3.connect(path) as db:
-        db.execute("create table songs (title)")
-    db.close()
-
-
-def _garbage(path: Path) -> None:
-    path.write_bytes(b"this is no database, whatever its name says" * 99)
-
-
-def _folder(path: Path) -> None:
-    path.mkdir()
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [(_newer, "newer genbridge"), (_foreign, "something else"), (_garbage, "cannot be opened"), (_folder, "cannot be opened")],
-)
-async def test_a_file_that_cannot_be_the_journal_is_named(tmp_path: Path, make: Any, words: str) -> None:
-    """Before anything is sent, one sentence says what is wrong with which file."""
-    path = tmp_path / "jobs.db"
-    make(path)
-    with pytest.raises(JournalError, match=words) as caught:
-        await open_journal(path).open()
-    assert str(path) in str(caught.value)
-
-
-async def test_two_processes_may_make_the_journal_at_once(tmp_path: Path) -> None:
-    """The schema is made once."""
-    journals = [open_journal(tmp_path / "jobs.db") for _ in range(4)]
-    for journal in journals:
-        await journal.open()
-    await journals[0].add(a_job(), Budget())
-    assert a_job() == await journals[3].get("job-1")
-    for journal in journals:
-        await journal.aclose()
-
-
-async def test_a_new_file_that_another_process_writes_is_waited_for(tmp_path: Path) -> None:
-    """SQLite gives up at once where two turn the write-ahead log of a new file on together, so that one has to try again."""
-    path = tmp_path / "jobs.db"
-    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    writer.execute("begin immediate")
-    pauses: list[float] = []
-
-    def stop_writing(seconds: float) -> None:
-        pauses.append(seconds)
-        writer.close()
-
-    store = FileStore(path, lambda _: None, sleep=stop_writing)
-    await store.open()
-    assert 1 == len(pauses)
-    assert "wal" == await store.do(lambda db: db.execute("pragma journal_mode").fetchone()[0])
-    await store.aclose()
-
-
-_READ = """
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1])
-print(*(row[0] for row in db.execute("select id from jobs")))
-db.close()
-"""
-
-
-def _ids_elsewhere(path: Path) -> list[str]:
-    """Return the ids on record as another process reads them, which removes the log as it leaves when it is the last."""
-    return subprocess.run([sys.executable, "-c", _READ, str(path)], capture_output=True, text=True, check=True).stdout.split()
-
-
-async def test_a_second_client_of_a_process_leaves_the_locks_of_the_first(journal: SqliteJournal, tmp_path: Path) -> None:
-    """Without them another process takes itself for the last, removes the log, and what is written afterwards is lost."""
-    path = tmp_path / "state" / "jobs.db"
-    second = open_journal(path)
-    await second.open()
-    assert [] == _ids_elsewhere(path)
-    await journal.add(a_job(), Budget())
-    assert ["job-1"] == _ids_elsewhere(path)
-    await second.aclose()
-
-
-async def test_whoever_asks_while_it_is_being_closed_is_told(journal: SqliteJournal) -> None:
+async def test_whoever_asks_while_it_is_being_closed_is_told(journal: SqlJournal) -> None:
     """Nobody waits for an answer that nobody gives any more."""
     closing = asyncio.create_task(journal._store.aclose())
     await asyncio.sleep(0)
@@ -573,49 +388,7 @@ async def test_whoever_asks_while_it_is_being_closed_is_told(journal: SqliteJour
     await closing
 
 
-async def test_a_journal_stays_where_it_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when its path was relative and the program goes to another folder."""
-    monkeypatch.chdir(tmp_path)
-    journal = open_journal(Path("jobs.db"))
-    await journal.open()
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    await begun(journal, a_job())  # type: ignore[arg-type]
-    await journal.aclose()
-
-
-_FORK = """
-import asyncio, os, signal, sys
-from pathlib import Path
-from genbridge.journal import file, open_journal
-with file._OPENING:
-    child = os.fork()
-    if child == 0:
-        signal.alarm(20)
-        asyncio.run(open_journal(Path(sys.argv[1])).open())
-        os._exit(0)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the process is forked")
-def test_a_process_forked_while_a_journal_is_being_opened_can_open_one(tmp_path: Path) -> None:
-    """What was held at that moment is held by nobody there."""
-    assert 0 == subprocess.run([sys.executable, "-c", _FORK, str(tmp_path / "jobs.db")], timeout=60, check=False).returncode
-
-
-async def test_a_full_disk_is_an_error_of_the_write_alone(journal: SqliteJournal) -> None:
-    """The write that did not fit says so, and the journal goes on when there is room again."""
-    await journal._store.do(lambda db: db.execute("pragma max_page_count = 1"))
-    big = a_job(1, request=ImageRequest("x" * 100_000))
-    with pytest.raises(JournalError, match="cannot be written"):
-        await journal.add(big, Budget())
-    await journal._store.do(lambda db: db.execute("pragma max_page_count = 100000"))
-    await journal.add(big, Budget())
-    assert big == await journal.get("job-1")
-
-
-async def test_a_row_that_cannot_be_read_is_a_journal_error(journal: SqliteJournal) -> None:
+async def test_a_row_that_cannot_be_read_is_a_journal_error(journal: SqlJournal) -> None:
     """A damaged document is named, not a traceback of the reader."""
     await journal.add(a_job(), Budget())
     await journal._store.do(lambda db: db.execute("update jobs set request = '{}'"))
@@ -623,7 +396,7 @@ async def test_a_row_that_cannot_be_read_is_a_journal_error(journal: SqliteJourn
         await journal.get("job-1")
 
 
-async def test_a_damaged_row_does_not_hide_the_others(journal: SqliteJournal, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_damaged_row_does_not_hide_the_others(journal: SqlJournal, caplog: pytest.LogCaptureFixture) -> None:
     """Lists leave it out, and the log names it with the service's id."""
     for number in (1, 2):
         await journal.add(a_job(number), Budget())
@@ -633,7 +406,7 @@ async def test_a_damaged_row_does_not_hide_the_others(journal: SqliteJournal, ca
     assert any("job-1" in record.getMessage() and "p7" in record.getMessage() for record in caplog.records)
 
 
-async def test_a_damaged_row_does_not_shorten_a_page(journal: SqliteJournal) -> None:
+async def test_a_damaged_row_does_not_shorten_a_page(journal: SqlJournal) -> None:
     """A page that is short is the last, and what comes after it would never be seen."""
     for number in range(4):
         await journal.add(a_job(number), Budget())
@@ -641,24 +414,7 @@ async def test_a_damaged_row_does_not_shorten_a_page(journal: SqliteJournal) -> 
     assert ["job-3", "job-1"] == [job.id for job in await journal.page(limit=2)]
 
 
-async def test_a_journal_that_was_removed_takes_no_intent(journal: SqliteJournal) -> None:
-    """Nobody would find it again, so nothing is sent."""
-    lease = await journal.add(a_job(), Budget())
-    assert journal.path is not None
-    journal.path.unlink()
-    with pytest.raises(JournalError, match="removed or replaced"):
-        await journal.begin_submit(lease, [])
-    with pytest.raises(JournalError, match="removed or replaced"):
-        await journal.add(a_job(2), Budget(), [])
-
-
-async def test_a_path_that_no_system_takes_is_told() -> None:
-    """And not waited for."""
-    with pytest.raises(JournalError, match="cannot be opened"):
-        await open_journal(Path("a\0b")).open()
-
-
-async def test_a_clock_set_back_does_not_stop_submits_for_long(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_a_clock_set_back_does_not_stop_submits_for_long(journal: SqlJournal, clock: WallClock) -> None:
     """Times in the future count as of now."""
     limits = [Rule(limits=Limits(submits=1, per=60))]
     leases = [await journal.add(a_job(number), Budget()) for number in range(2)]
@@ -671,7 +427,7 @@ async def test_a_clock_set_back_does_not_stop_submits_for_long(journal: SqliteJo
     assert isinstance(await journal.begin_submit(leases[1], limits), Attempt)
 
 
-async def test_a_job_in_doubt_counts_as_running_for_half_an_hour(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_a_job_in_doubt_counts_as_running_for_half_an_hour(journal: SqlJournal, clock: WallClock) -> None:
     """Then it no longer holds up the others."""
     lease, _ = await begun(journal, a_job(1))
     await journal.unknown(lease, a_job(1))
@@ -681,7 +437,7 @@ async def test_a_job_in_doubt_counts_as_running_for_half_an_hour(journal: Sqlite
     assert isinstance(await journal.begin_submit(second, [Rule(limits=Limits(concurrent=1))]), Attempt)
 
 
-async def test_a_job_let_go_can_be_taken_and_its_old_lease_is_worth_nothing(journal: SqliteJournal) -> None:
+async def test_a_job_let_go_can_be_taken_and_its_old_lease_is_worth_nothing(journal: SqlJournal) -> None:
     """By whoever comes first."""
     lease = await journal.add(a_job(), Budget())
     await journal.release(lease)
@@ -689,7 +445,7 @@ async def test_a_job_let_go_can_be_taken_and_its_old_lease_is_worth_nothing(jour
     assert not await journal.update(lease, a_job(status=JobStatus.RUNNING))
 
 
-async def test_closing_a_journal_that_cannot_be_written_closes_it(journal: SqliteJournal, caplog: pytest.LogCaptureFixture) -> None:
+async def test_closing_a_journal_that_cannot_be_written_closes_it(journal: SqlJournal, caplog: pytest.LogCaptureFixture) -> None:
     """The log says so, and the thread ends."""
     await journal._store.do(lambda db: db.execute("drop table drivers"))
     await journal.aclose()
@@ -698,14 +454,14 @@ async def test_closing_a_journal_that_cannot_be_written_closes_it(journal: Sqlit
     assert any("cannot be written" in record.getMessage() for record in caplog.records)
 
 
-async def test_a_job_is_recorded_once(journal: SqliteJournal) -> None:
+async def test_a_job_is_recorded_once(journal: SqlJournal) -> None:
     """Whoever comes second with its id gets no lease, and changes nothing."""
     await journal.add(a_job(), Budget())
     assert await journal.add(a_job(quote=Quote(amount=5.0)), Budget(jobs=1)) is None
     assert a_job() == await journal.get("job-1")
 
 
-async def test_a_job_counts_for_the_day_on_which_it_is_sent(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_a_job_counts_for_the_day_on_which_it_is_sent(journal: SqlJournal, clock: WallClock) -> None:
     """And until then for that on which it was recorded, so that no day has more submits than its cap."""
     caps = Budget(jobs_per_day=1)
     waiting = await journal.add(a_job(1), caps)
@@ -719,7 +475,7 @@ async def test_a_job_counts_for_the_day_on_which_it_is_sent(journal: SqliteJourn
         await journal.add(later, caps)
 
 
-async def test_what_was_recorded_yesterday_is_not_sent_above_the_cap_of_today(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_what_was_recorded_yesterday_is_not_sent_above_the_cap_of_today(journal: SqlJournal, clock: WallClock) -> None:
     """The day may be full by then."""
     caps = Budget(per_day=100)
     waiting = await journal.add(a_job(1), caps)
@@ -730,7 +486,7 @@ async def test_what_was_recorded_yesterday_is_not_sent_above_the_cap_of_today(jo
         await journal.begin_submit(waiting, [], caps)
 
 
-async def test_caps_for_ever_count_all_days(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_caps_for_ever_count_all_days(journal: SqlJournal) -> None:
     """Beside those of a day."""
     await journal.add(a_job(1, created_at=NOON - timedelta(days=9)), Budget())
     assert Usage(ever=Used(amount=100.0, jobs=1)) == await journal.usage("studio")
@@ -740,7 +496,7 @@ async def test_caps_for_ever_count_all_days(journal: SqliteJournal, clock: WallC
             await journal.add(a_job(3), budget)
 
 
-async def test_a_submit_counts_from_its_answer(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_a_submit_counts_from_its_answer(journal: SqlJournal, clock: WallClock) -> None:
     """Nobody knows when before that it arrived, so a window at the service never has more than is allowed."""
     rules = [Rule(limits=Limits(submits=1, per=60))]
     first = await journal.add(a_job(1), Budget())
@@ -756,7 +512,7 @@ async def test_a_submit_counts_from_its_answer(journal: SqliteJournal, clock: Wa
     assert isinstance(await journal.begin_submit(second, rules), Attempt)
 
 
-async def test_a_submit_that_nobody_answers_does_not_count_for_ever(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_a_submit_that_nobody_answers_does_not_count_for_ever(journal: SqlJournal, clock: WallClock) -> None:
     """After two minutes it has arrived or never will."""
     rules = [Rule(limits=Limits(submits=1, per=60))]
     await begun(journal, a_job(1))
@@ -776,7 +532,7 @@ async def test_a_submit_that_nobody_answers_does_not_count_for_ever(journal: Sql
         (Rule(limits=Limits(concurrent=1), model="seedance-2.0"), " of seedance-2.0"),
     ],
 )
-async def test_a_limit_of_a_medium_or_a_model_holds_only_its_own(journal: SqliteJournal, rule: Rule, subject: str) -> None:
+async def test_a_limit_of_a_medium_or_a_model_holds_only_its_own(journal: SqlJournal, rule: Rule, subject: str) -> None:
     """Another of the same backend goes on."""
     await begun(journal, a_job(1))
     same = await journal.add(a_job(2), Budget())
@@ -790,7 +546,7 @@ async def test_a_limit_of_a_medium_or_a_model_holds_only_its_own(journal: Sqlite
 
 @pytest.mark.parametrize("other", [{"request": ImageRequest("a hat")}, {"model": "veo-3.1"}])
 async def test_a_limit_looks_back_as_far_as_it_says_whatever_else_is_submitted(
-    journal: SqliteJournal, clock: WallClock, other: dict[str, Any]
+    journal: SqlJournal, clock: WallClock, other: dict[str, Any]
 ) -> None:
     """A job that has a shorter limit, or none, takes nothing from the history of another's."""
     rules = [Rule(limits=Limits(submits=1, per=3600), media=Media.VIDEO, model="seedance-2.0")]
@@ -804,7 +560,7 @@ async def test_a_limit_looks_back_as_far_as_it_says_whatever_else_is_submitted(
     assert isinstance(await journal.begin_submit(third, rules), Attempt)
 
 
-async def test_submits_that_no_limit_counts_any_more_are_forgotten(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_submits_that_no_limit_counts_any_more_are_forgotten(journal: SqlJournal, clock: WallClock) -> None:
     """So that the record of them does not grow for ever, also of those that an earlier release recorded without their model."""
     await journal._store.do(lambda db: db.execute("insert into submits (backend, at) values ('studio', ?)", (clock.seconds,)))
     for number in range(1, 4):
@@ -813,7 +569,7 @@ async def test_submits_that_no_limit_counts_any_more_are_forgotten(journal: Sqli
     assert 1 == await journal._store.do(lambda db: db.execute("select count(*) from submits").fetchone()[0])
 
 
-async def test_of_several_limits_the_longest_wait_is_told(journal: SqliteJournal) -> None:
+async def test_of_several_limits_the_longest_wait_is_told(journal: SqlJournal) -> None:
     """So that nobody looks again too soon."""
     await begun(journal, a_job(1))
     second = await journal.add(a_job(2), Budget())
@@ -821,7 +577,7 @@ async def test_of_several_limits_the_longest_wait_is_told(journal: SqliteJournal
     assert Wait(30.0, "at most 1 submits in 30 s") == await journal.begin_submit(second, rules)
 
 
-async def test_a_pause_is_not_made_longer_by_a_clock_that_is_set_back(journal: SqliteJournal, clock: WallClock) -> None:
+async def test_a_pause_is_not_made_longer_by_a_clock_that_is_set_back(journal: SqlJournal, clock: WallClock) -> None:
     """Half a minute stays half a minute."""
     await journal.pause("studio", 30, Paused.POLLS)
     clock.seconds -= 3600
@@ -831,7 +587,7 @@ async def test_a_pause_is_not_made_longer_by_a_clock_that_is_set_back(journal: S
     assert {} == await journal.pauses(Paused.SUBMITS)
 
 
-async def test_a_late_answer_heals_a_job_that_was_said_never_to_have_been_sent(journal: SqliteJournal) -> None:
+async def test_a_late_answer_heals_a_job_that_was_said_never_to_have_been_sent(journal: SqlJournal) -> None:
     """The service knows better, and the reservation is held again."""
     lease, attempt = await begun(journal, a_job())
     await journal.unknown(lease, a_job())
@@ -845,7 +601,7 @@ async def test_a_late_answer_heals_a_job_that_was_said_never_to_have_been_sent(j
     assert Used(amount=100.0, jobs=1) == (await journal.usage("studio")).ever
 
 
-async def test_a_late_answer_does_not_heal_a_job_that_failed(journal: SqliteJournal) -> None:
+async def test_a_late_answer_does_not_heal_a_job_that_failed(journal: SqlJournal) -> None:
     """Its end is the service's own word."""
     lease, attempt = await begun(journal, a_job())
     failure = Failure(message="too dark", code="moderated")
@@ -853,7 +609,7 @@ async def test_a_late_answer_does_not_heal_a_job_that_failed(journal: SqliteJour
     assert not await journal.submitted(attempt, a_job(status=JobStatus.QUEUED, provider_id="p1"))
 
 
-async def test_a_job_is_found_by_the_services_id(journal: SqliteJournal) -> None:
+async def test_a_job_is_found_by_the_services_id(journal: SqlJournal) -> None:
     """On its own backend only."""
     _, attempt = await begun(journal, a_job())
     await journal.submitted(attempt, a_job(status=JobStatus.RUNNING, provider_id="p1"))
@@ -863,7 +619,7 @@ async def test_a_job_is_found_by_the_services_id(journal: SqliteJournal) -> None
     assert await journal.holder("spare", "p1") is None
 
 
-async def test_files_that_are_wanted_somewhere_are_on_record_until_they_are_there(journal: SqliteJournal, tmp_path: Path) -> None:
+async def test_files_that_are_wanted_somewhere_are_on_record_until_they_are_there(journal: SqlJournal, tmp_path: Path) -> None:
     """Once the job has succeeded."""
     lease = await journal.add(a_job(1, save_to=tmp_path), Budget())
     await journal.add(a_job(2), Budget())
@@ -875,7 +631,7 @@ async def test_files_that_are_wanted_somewhere_are_on_record_until_they_are_ther
     assert [] == await journal.unsaved()
 
 
-async def test_a_job_that_had_expired_is_taken_once_and_its_old_lease_is_worth_nothing(journal: SqliteJournal) -> None:
+async def test_a_job_that_had_expired_is_taken_once_and_its_old_lease_is_worth_nothing(journal: SqlJournal) -> None:
     """What it reserves is held, whatever had been presumed of its cost."""
     lease = await journal.add(a_job(), Budget())
     assert lease is not None
@@ -890,7 +646,7 @@ async def test_a_job_that_had_expired_is_taken_once_and_its_old_lease_is_worth_n
     assert Used(amount=100.0, jobs=1) == (await journal.usage("studio")).ever
 
 
-async def test_fresh_links_go_into_the_record_of_a_job_that_succeeded(journal: SqliteJournal) -> None:
+async def test_fresh_links_go_into_the_record_of_a_job_that_succeeded(journal: SqlJournal) -> None:
     """And nothing else of it changes."""
     lease = await journal.add(a_job(), Budget())
     assert lease is not None
@@ -904,7 +660,7 @@ async def test_fresh_links_go_into_the_record_of_a_job_that_succeeded(journal: S
     assert fresh == await journal.get("job-1")
 
 
-async def test_what_was_spent_is_summed_by_day_backend_and_model(journal: SqliteJournal) -> None:
+async def test_what_was_spent_is_summed_by_day_backend_and_model(journal: SqlJournal) -> None:
     """What is known, what is estimated, what is held, and what nobody knows the price of."""
     for number, cost in ((1, Cost(amount=90.0)), (2, Cost(amount=50.0, certainty=Certainty.ESTIMATED)), (3, Cost(amount=0.0))):
         lease = await journal.add(a_job(number), Budget())
@@ -927,32 +683,7 @@ async def test_what_was_spent_is_summed_by_day_backend_and_model(journal: Sqlite
     assert [studio] == await journal.spent(NOON.timestamp())
 
 
-async def test_a_journal_that_could_not_be_opened_can_be_closed(tmp_path: Path) -> None:
-    """Nobody waits for a thread that is not there."""
-    journal = SqliteJournal(tmp_path)
-    with pytest.raises(JournalError, match="cannot be opened"):
-        await journal.open()
-    await journal.aclose()
-    with pytest.raises(JournalError, match="not open"):
-        await journal.get("job-1")
-
-
-async def test_a_journal_that_others_could_read_is_closed_to_them(tmp_path: Path, clock: WallClock) -> None:
-    """With the files beside it; the folder is left as its user made it."""
-    path = tmp_path / "jobs.db"
-    first = SqliteJournal(path, now=clock)
-    await first.open()
-    files = [path, tmp_path / "jobs.db-wal", tmp_path / "jobs.db-shm"]
-    for file in files:
-        file.chmod(0o666)
-    second = SqliteJournal(path, now=clock)
-    await second.open()
-    assert [0o600] * 3 == [stat.S_IMODE(file.stat().st_mode) for file in files]
-    await second.aclose()
-    await first.aclose()
-
-
-async def test_a_late_answer_goes_before_what_a_person_found(journal: SqliteJournal) -> None:
+async def test_a_late_answer_goes_before_what_a_person_found(journal: SqlJournal) -> None:
     """They took another job for it."""
     lease, attempt = await begun(journal, a_job())
     assert await journal.settle(lease, a_job(status=JobStatus.QUEUED, provider_id="another", submitted_at=NOON))
@@ -963,28 +694,27 @@ async def test_a_late_answer_goes_before_what_a_person_found(journal: SqliteJour
 
 
 async def test_a_job_that_nobody_follows_holds_its_place_for_half_an_hour(
-    journal: SqliteJournal, tmp_path: Path, clock: WallClock
+    journal: SqlJournal, another: Another, clock: WallClock
 ) -> None:
     """One that somebody follows holds it for as long as it runs."""
     rules = [Rule(limits=Limits(concurrent=1))]
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
-    await other.open()
+    other = await another()
     _, attempt = await begun(journal, a_job(1))
     await journal.submitted(attempt, a_job(1, status=JobStatus.RUNNING, provider_id="p1", submitted_at=NOON))
     second = await other.add(a_job(2), Budget())
     assert second is not None
     clock.seconds += 1801
+    await journal.beat()
     assert isinstance(await other.begin_submit(second, rules), Wait)
     await journal.aclose()
     clock.seconds -= 10
     assert isinstance(await other.begin_submit(second, rules), Wait)
     clock.seconds += 10
     assert isinstance(await other.begin_submit(second, rules), Attempt)
-    await other.aclose()
 
 
 async def test_half_an_hour_of_waiting_takes_nothing_from_a_jobs_place(
-    journal: SqliteJournal, tmp_path: Path, clock: WallClock
+    journal: SqlJournal, another: Another, clock: WallClock
 ) -> None:
     """One whose process dies in its POST may run at the service from then on, however long it had waited to be sent."""
     rules = [Rule(limits=Limits(concurrent=1))]
@@ -993,18 +723,16 @@ async def test_half_an_hour_of_waiting_takes_nothing_from_a_jobs_place(
     clock.seconds += 1900
     assert isinstance(await journal.begin_submit(waiting, rules), Attempt)
     await journal.aclose()
-    other = SqliteJournal(tmp_path / "state" / "jobs.db", now=clock)
-    await other.open()
+    other = await another()
     second = await other.add(a_job(2), Budget())
     assert second is not None
     clock.seconds += 1799
     assert isinstance(await other.begin_submit(second, rules), Wait)
     clock.seconds += 1
     assert isinstance(await other.begin_submit(second, rules), Attempt)
-    await other.aclose()
 
 
-async def test_a_journal_is_used_by_the_process_that_opened_it(journal: SqliteJournal) -> None:
+async def test_a_journal_is_used_by_the_process_that_opened_it(journal: SqlJournal) -> None:
     """Another, forked off, would wait for a thread that it does not have."""
     journal._store._pid += 1
     with pytest.raises(JournalError, match="was opened by another process; open one in each"):
@@ -1012,66 +740,12 @@ async def test_a_journal_is_used_by_the_process_that_opened_it(journal: SqliteJo
     journal._store._pid -= 1
 
 
-async def everything(journal: SqliteJournal) -> None:
-    """Ask a journal for everything that it does."""
-    rules = [Rule(limits=Limits(submits=1, concurrent=1)), Rule(limits=Limits(submits=9, concurrent=9), media=Media.VIDEO)]
-    caps = Budget(per_day=1e6, jobs_per_day=9, total=1e6, jobs=9)
-    job = a_job()
-    lease = await journal.add(job, caps)
-    attempt = await journal.begin_submit(lease, rules, caps)
-    assert isinstance(attempt, Attempt)
-    await journal.refused(attempt)
-    assert isinstance(await journal.begin_submit(lease, rules, caps), Wait)
-    await journal.unknown(lease, attrs.evolve(job, failure=Failure(message="lost")))
-    await journal.release(lease)
-    lease = await journal.acquire(job.id)
-    await journal.submitted(attempt, attrs.evolve(job, status=JobStatus.QUEUED, provider_id="p1"))
-    await journal.settle(lease, ended(job))
-    await journal.refresh(ended(job))
-    await journal.pause("studio", 1.0, Paused.POLLS)
-    for status in (None, *JobStatus):
-        for backend in (None, "studio"):
-            for before in (None, (NOON.timestamp(), "job-1")):
-                await journal.page(status=status, backend=backend, before=before, limit=9)
-                await journal.page(status=status, backend=backend, before=before, limit=9, unfinished=True)
-    await journal.unfinished()
-    await journal.unsaved()
-    await journal.holder("studio", "p1")
-    await journal.spent(NOON.timestamp())
-    await journal.usage("studio")
-    await journal.get("job-1")
-    await journal.saved("job-1")
-    journal.peek("job")
-    await journal.beat()
-
-
-async def test_nothing_that_is_asked_reads_the_jobs_that_have_ended(tmp_path: Path, clock: WallClock) -> None:
-    """But for those it returns: a journal of a million jobs is as quick as an empty one."""
-    journal = SqliteJournal(tmp_path / "jobs.db", now=clock, inline=True)
-    await journal.open()
-    asked: set[str] = set()
-    journal._store.look_now(lambda db: db.set_trace_callback(asked.add))
-    await everything(journal)
-    journal._store.look_now(lambda db: db.set_trace_callback(None))
-    scans = {
-        f"{step} for {statement}"
-        for statement in asked
-        if statement.split(maxsplit=1)[0].lower() in {"select", "update", "insert", "delete"}
-        for step in await journal._store.do(lambda db, text=statement: [row[3] for row in db.execute(f"explain query plan {text}")])
-        if re.match(r"SCAN (jobs|spent)\b", step) and not re.search(r"jobs_(unfinished|unsaved)$", step)
-    }
-    listings = {scan for scan in scans if scan.startswith("SCAN jobs USING INDEX jobs_created for") and "true order by" in scan}
-    assert len(listings) == 1
-    assert listings == scans
-    await journal.aclose()
-
-
 # How long jobs take.
 
 KEY = Key("meigen", "seedance-2-0", "video", "- 5")
 
 
-async def test_what_a_job_teaches_is_kept_with_its_end(journal: SqliteJournal) -> None:
+async def test_what_a_job_teaches_is_kept_with_its_end(journal: SqlJournal) -> None:
     """By what it is of, and going on from what was known."""
     for number in (1, 2):
         lease = await journal.add(a_job(number), Budget())
@@ -1082,7 +756,7 @@ async def test_what_a_job_teaches_is_kept_with_its_end(journal: SqliteJournal) -
     assert await journal.learned(attrs.evolve(KEY, variant="720p 5")) is None
 
 
-async def test_a_driver_that_lost_its_job_teaches_nothing(journal: SqliteJournal) -> None:
+async def test_a_driver_that_lost_its_job_teaches_nothing(journal: SqlJournal) -> None:
     """Its end is not recorded either."""
     lease = await journal.add(a_job(), Budget())
     assert lease is not None
@@ -1091,7 +765,7 @@ async def test_a_driver_that_lost_its_job_teaches_nothing(journal: SqliteJournal
 
 
 @pytest.mark.parametrize("row", [Learned(0.0, 4.5), Learned(-3.0, 4.5), Learned(2.0, 1e300), Learned(5.0, 4.5, -100.0)])
-async def test_a_damaged_row_does_not_keep_an_end_from_being_recorded(journal: SqliteJournal, row: Learned) -> None:
+async def test_a_damaged_row_does_not_keep_an_end_from_being_recorded(journal: SqlJournal, row: Learned) -> None:
     """The job is paid for."""
     lease = await journal.add(a_job(), Budget())
     assert lease is not None

@@ -305,7 +305,7 @@ class SqlJournal:
         """Return the jobs that this process may take, oldest first. It is asked of each driver once, however many are its jobs."""
         owners = [owner for (owner,) in db.execute(f"select distinct owner from jobs where {where}")]  # noqa: S608 (our own words)
         taken = [owner for owner in owners if not self._drivers.free(db, owner)]
-        free = f"coalesce(owner, '') not in ({', '.join('?' * len(taken))})"
+        free = f"coalesce(owner, '') not in ({', '.join('?' * len(taken))})" if taken else "true"
         return _readable(db, f"{where} and {free} order by +created, id", taken)
 
     async def holder(self, backend: str, provider_id: str) -> Job | None:

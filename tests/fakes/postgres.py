@@ -64,13 +64,13 @@ class Server:
         """Return where a database is, with the password."""
         return f"postgresql://{_USER}:{self.password}@{self.host}:{self.port}/{database}"
 
-    def make_database(self) -> str:
-        """Make a database of a new name and return where it is."""
+    def make_database(self, template: str = "template1") -> str:
+        """Make a database of a new name, as another is, and return where it is."""
         import psycopg
 
         name = f"test_{uuid4().hex[:12]}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"create database {name}")  # type: ignore[call-overload]
+            connection.execute(f"create database {name} template {template}")  # type: ignore[call-overload]
         return self.url(name)
 
     def start(self) -> None:

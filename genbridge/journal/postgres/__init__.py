@@ -58,7 +58,7 @@ class PostgresJournal(SqlJournal):
         self._engine = engine
         self._listeners: list[Listener] = []
         drivers = SharedDrivers()
-        self._tables = DatabaseStore(url, drivers.name, self._prepare, now=now, patience=patience)
+        self._tables = DatabaseStore(url, drivers, self._prepare, now=now, patience=patience)
         super().__init__(self._tables, drivers, self._tables.now)
 
     @property

@@ -14,6 +14,7 @@ import psycopg
 from genbridge.databases import DatabaseUrl
 from genbridge.errors import JournalError
 from genbridge.journal.postgres.connection import Connection, Lost, options
+from genbridge.journal.postgres.drivers import SharedDrivers
 from genbridge.journal.store import Outcome, Store, Work
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ _NUMBER = "select batch from drivers where owner = ?"
 
 
 class DatabaseStore(Store[Connection]):
-    """The tables at `url`. `owner` is this process's driver, and `now` another clock than the database's, for tests.
+    """The tables at `url`. `drivers` has the name of this process's, and `now` is another clock than the database's, for tests.
 
     `prepare` is given each new connection. Every transaction that writes is a sign of life, and has a number that is written with
     it: by that it is known after a connection was lost whether it was committed.
@@ -41,7 +42,7 @@ class DatabaseStore(Store[Connection]):
     def __init__(
         self,
         url: DatabaseUrl,
-        owner: str,
+        drivers: SharedDrivers,
         prepare: Callable[[Connection], None],
         *,
         now: Callable[[], float] | None = None,
@@ -49,7 +50,7 @@ class DatabaseStore(Store[Connection]):
     ) -> None:
         super().__init__(inline=False)
         self._url = url
-        self._owner = owner
+        self._drivers = drivers
         self._prepare = prepare
         self._told = now
         self._patience = patience
@@ -87,7 +88,7 @@ class DatabaseStore(Store[Connection]):
         """Begin a transaction; one that writes waits for those of all other processes, and is a sign of life."""
         db.execute("begin read only" if looks else "begin")
         number, told = 0 if looks else next(self._numbers), None if self._told is None else self._told()
-        self._time = db.execute(_ENTER, (self._owner, number, told)).fetchone()[0]
+        self._time = db.execute(_ENTER, (self._drivers.name, number, told)).fetchone()[0]
         self._number = number
 
     def execute(self, db: Connection, statement: str) -> None:
@@ -165,7 +166,7 @@ class DatabaseStore(Store[Connection]):
         db.execute("begin")
         try:
             db.execute("select pg_advisory_xact_lock(lock_number())")
-            row = db.execute(_NUMBER, (self._owner,)).fetchone()
+            row = db.execute(_NUMBER, (self._drivers.name,)).fetchone()
         finally:
             if not db.lost:
                 db.execute("rollback")
