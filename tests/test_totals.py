@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from studio import InlineJournal
+from walk import Walk
 
-from genbridge import Certainty, Cost, Failure, ImageRequest, Job, JobStatus, Media, Quote, VideoRequest
+from genbridge import Certainty, Cost, ImageRequest, Job, JobStatus, Media, Quote, VideoRequest
 from genbridge.budgets import Budget, Usage, Used
-from genbridge.journal import NOT_SENT, Attempt, Lease
+from genbridge.journal import Attempt
 from genbridge.types import Spent
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -60,51 +61,6 @@ def a_job(number: int, backend: str, media: Media, days: int, amount: float | No
         quote=Quote(amount=amount),
         created_at=NOON - timedelta(days=days),
     )
-
-
-class Walk:
-    """One journal, and what its jobs are known to be."""
-
-    def __init__(self, journal: InlineJournal) -> None:
-        self.journal = journal
-        self.jobs: dict[str, Job] = {}
-        self.leases: dict[str, Lease] = {}
-        self.attempts: dict[str, Attempt] = {}
-
-    async def add(self, job: Job) -> None:
-        """Record a job."""
-        lease = await self.journal.add(job, Budget())
-        assert lease is not None
-        self.jobs[job.id], self.leases[job.id] = job, lease
-        self.attempts[job.id] = Attempt(job.id, "none yet")
-
-    async def step(self, job_id: str, name: str, cost: Cost) -> None:
-        """Let something happen to a job, as far as its state on record allows it."""
-        job, lease, attempt = self.jobs[job_id], self.leases[job_id], self.attempts[job_id]
-        ended = attrs.evolve(job, finished_at=NOON, cost=cost)
-        free = attrs.evolve(ended, cost=Cost(amount=0))
-        match name:
-            case "begin":
-                begun = await self.journal.begin_submit(lease, [])
-                self.attempts[job_id] = begun if isinstance(begun, Attempt) else attempt
-            case "unknown":
-                await self.journal.unknown(lease, attrs.evolve(job, failure=Failure(message="lost")))
-            case "accepted":
-                charged = cost if cost.amount else None
-                await self.journal.submitted(attempt, attrs.evolve(job, status=JobStatus.QUEUED, provider_id="p", cost=charged))
-            case "progress":
-                await self.journal.update(lease, attrs.evolve(job, status=JobStatus.RUNNING, progress=0.5))
-            case "done":
-                await self.journal.update(lease, attrs.evolve(ended, status=JobStatus.SUCCEEDED))
-            case "refunded":
-                await self.journal.update(lease, attrs.evolve(free, status=JobStatus.CANCELLED))
-            case "not_sent":
-                failure = Failure(message="it was looked for", code=NOT_SENT)
-                await self.journal.settle(lease, attrs.evolve(free, status=JobStatus.FAILED, failure=failure))
-            case "adopted":
-                await self.journal.settle(lease, attrs.evolve(job, status=JobStatus.QUEUED, provider_id="found"))
-            case _:
-                await self.journal._store.do(lambda db: db.execute("delete from jobs where id = ?", (job_id,)))
 
 
 def rows(journal: InlineJournal, statement: str, *values: Any) -> list[sqlite3.Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import attrs
 
@@ -46,6 +47,8 @@ class PostgresJournal(SqlJournal):
     time than the database does, for tests; `patience` is for how many seconds a database that has gone is waited for.
     """
 
+    store_class: ClassVar[type[DatabaseStore]] = DatabaseStore
+
     def __init__(
         self,
         url: DatabaseUrl,
@@ -58,7 +61,7 @@ class PostgresJournal(SqlJournal):
         self._engine = engine
         self._listeners: list[Listener] = []
         drivers = SharedDrivers()
-        self._tables = DatabaseStore(url, drivers, self._prepare, now=now, patience=patience)
+        self._tables = self.store_class(url, drivers, self._prepare, now=now, patience=patience)
         super().__init__(self._tables, drivers, self._tables.now)
 
     @property
@@ -188,7 +191,7 @@ class PostgresJournal(SqlJournal):
             jobs = {JobStatus(status): int(number) for status, number in db.execute(_COUNTS)}
             oldest = db.execute(_OLDEST).fetchone()[0]
             owners = [row[2] for row in db.execute(_SWEPT)]
-            free = {owner for owner in set(owners) if self._drivers.free(db, owner)}
+            free = {owner for owner in set(owners) - {self.owner} if self._drivers.free(db, owner)}
             return Counts(jobs=jobs, oldest_waiting=oldest, undriven=sum(owner in free for owner in owners))
 
         return await self._store.look(work)

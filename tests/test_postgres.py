@@ -1,0 +1,381 @@
+"""The journal in PostgreSQL: what machines share it for, and what is not every journal's."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import attrs
+import psycopg
+import pytest
+from postgres import Server
+from records import NOON, WallClock, a_job, begun, ended
+from walk import Walk
+
+from genbridge import BudgetError, Certainty, Cost, Failure, JobStatus, JournalError
+from genbridge.budgets import Budget
+from genbridge.databases import DatabaseUrl
+from genbridge.engine import Ticket
+from genbridge.journal import Heard, Report, open_journal
+from genbridge.journal.postgres import PostgresJournal
+from genbridge.journal.postgres.connection import Connection, Lost
+from genbridge.journal.postgres.schema import VERSION, upgrade, version
+from genbridge.journal.postgres.store import DatabaseStore
+
+
+class Tickets:
+    """An engine that keeps its tickets in a table, and of which every worker lives."""
+
+    def give(self, connection: Any, tickets: Sequence[Ticket]) -> None:
+        for ticket in tickets:
+            connection.execute("insert into tickets values (%s)", (ticket.job_id,))
+
+    def give_again(self, connection: Any) -> None:
+        connection.execute("update tickets set held = false")
+
+    def ticketed(self, connection: Any, job_ids: Sequence[str]) -> set[str]:
+        return {row[0] for row in connection.execute("select job_id from tickets where job_id = any(%s)", (list(job_ids),))}
+
+    async def run(self, *_: Any, **__: Any) -> None:
+        raise AssertionError("nobody works here")
+
+
+class Faithless(Connection):
+    """A connection that is lost once, before or after its commit has reached the database."""
+
+    lose: str = ""
+
+    def execute(self, statement: str, values: Any = None, /) -> Any:
+        if statement == "commit" and self.lose:
+            lose, self.lose = self.lose, ""
+            if lose == "after":
+                super().execute(statement)
+            self.raw.close()
+            raise Lost("the connection was cut")
+        return super().execute(statement, values)
+
+
+class FaithlessStore(DatabaseStore):
+    """A store whose connections may be lost at a commit."""
+
+    def connect(self) -> Connection:
+        db = super().connect()
+        db.__class__ = Faithless
+        self.connection: Any = db
+        return db
+
+
+class FaithlessJournal(PostgresJournal):
+    """A journal on such a store."""
+
+    store_class = FaithlessStore
+
+
+@pytest.fixture
+def url(database: str) -> DatabaseUrl:
+    """Return where a database is that has the tables."""
+    return DatabaseUrl.parse(database)
+
+
+@pytest.fixture
+async def journal(url: DatabaseUrl, database: str) -> AsyncIterator[PostgresJournal]:
+    """Return an open journal that gives tickets."""
+    with psycopg.connect(database) as connection:
+        connection.execute("create table genbridge.tickets (job_id text, held boolean not null default true)")
+    journal = PostgresJournal(url, engine=Tickets())
+    await journal.open()
+    yield journal
+    await journal.aclose()
+
+
+def asked(database: str, statement: str) -> list[Any]:
+    """Return what a statement returns."""
+    with psycopg.connect(database, options="-c search_path=genbridge") as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def ticketed(database: str) -> list[str]:
+    """Return the jobs that there are tickets for."""
+    return [row[0] for row in asked(database, "select job_id from tickets order by job_id")]
+
+
+# Tables.
+
+
+def test_the_tables_are_made_once_however_many_make_them(postgres: Server) -> None:
+    """Whoever comes second finds nothing to do."""
+    database = postgres.make_database()
+    with ThreadPoolExecutor() as pool:
+        taken = list(pool.map(lambda _: upgrade(DatabaseUrl.parse(database)), range(4)))
+    assert [[], [], [], ["procrastinate schema", "genbridge 1"]] == sorted(taken)
+    assert [] == upgrade(DatabaseUrl.parse(database))
+
+
+async def test_a_database_without_tables_says_how_to_make_them(postgres: Server) -> None:
+    """Before anything is sent."""
+    with pytest.raises(JournalError, match=r"has no tables yet; run `genbridge db upgrade`"):
+        await open_journal(DatabaseUrl.parse(postgres.make_database())).open()
+
+
+async def test_a_database_of_a_newer_release_is_left_alone(url: DatabaseUrl, database: str) -> None:
+    """It may have been changed in ways that nobody here knows."""
+    with psycopg.connect(database) as connection:
+        connection.execute("insert into genbridge.steps (part, name) values ('genbridge', 'later')")
+        assert VERSION + 1 == version(connection)
+    with pytest.raises(JournalError, match="newer genbridge"):
+        await open_journal(url).open()
+
+
+@pytest.mark.parametrize("wrong", ["host", "port", "database", "password"])
+async def test_a_database_that_cannot_be_reached_is_named_without_its_password(
+    postgres: Server, database: str, wrong: str, unused_tcp_port: int
+) -> None:
+    """At once, in one sentence, whatever is wrong with its URL."""
+    changes = {"host": ("127.0.0.1", "nowhere.invalid"), "port": (str(postgres.port), str(unused_tcp_port))}
+    changes |= {"database": ("/test_", "/no_"), "password": (postgres.password, "a-wrong-password")}
+    text = database.replace(*changes[wrong])
+    with pytest.raises(JournalError, match="cannot be opened") as caught:
+        await open_journal(DatabaseUrl.parse(text)).open()
+    assert not {"a-wrong-password", postgres.password} & set(str(caught.value).replace(":", " ").replace("@", " ").split())
+    assert "\n" not in str(caught.value)
+
+
+# Every write is done once.
+
+
+@pytest.mark.parametrize("lose", ["before", "after"])
+async def test_a_write_whose_commit_was_lost_is_done_once(url: DatabaseUrl, lose: str) -> None:
+    """Whether it had reached the database or not, which nobody is told."""
+    journal = FaithlessJournal(url)
+    await journal.open()
+    journal._tables.connection.lose = lose
+    lease = await journal.add(a_job(), Budget(jobs=1), [])
+    assert lease is not None
+    assert lease.attempt is not None
+    assert 1 == (await journal.usage("studio")).ever.jobs
+    await journal.aclose()
+
+
+async def test_what_is_asked_while_the_database_is_away_is_done_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody who waits hears of it but in the log, once."""
+    with Server() as server:
+        url = DatabaseUrl.parse(server.make_database())
+        upgrade(url)
+        journal = open_journal(url)
+        await journal.open()
+        lease, attempt = await begun(journal, a_job())
+        server.kill()
+        writing = asyncio.create_task(journal.submitted(attempt, a_job(status=JobStatus.RUNNING, provider_id="p1")))
+        await asyncio.to_thread(server.start)
+        assert await writing
+        assert await journal.update(lease, ended(a_job()))
+        await journal.aclose()
+    assert 1 == sum("cannot be reached" in record.getMessage() for record in caplog.records)
+    assert server.password not in caplog.text
+
+
+async def test_a_database_that_stays_away_is_given_up(url: DatabaseUrl) -> None:
+    """As one that cannot be written."""
+    with Server() as server:
+        place = DatabaseUrl.parse(server.make_database())
+        upgrade(place)
+        journal = PostgresJournal(place, patience=0.0)
+        await journal.open()
+        server.kill()
+        with pytest.raises(JournalError, match="cannot be reached"):
+            await journal.add(a_job(), Budget())
+        await journal.aclose()
+
+
+async def test_what_cannot_be_written_fails_nobody_else(journal: PostgresJournal) -> None:
+    """Though both are in one transaction."""
+    jobs = [a_job(1), a_job(2, backend="nul \0"), a_job(3)]
+    outcomes = await asyncio.gather(*(journal.add(job, Budget()) for job in jobs), return_exceptions=True)
+    assert isinstance(outcomes[1], JournalError)
+    assert [a_job(3), a_job(1)] == await journal.page(limit=9)
+
+
+async def test_the_totals_are_the_sums_over_the_jobs(url: DatabaseUrl, database: str) -> None:
+    """Whatever became of them."""
+    journal = PostgresJournal(url, now=NOON.timestamp)
+    await journal.open()
+    chance = random.Random(7)
+    walk = Walk(journal)
+    for number in range(5):
+        quote = attrs.evolve(a_job().quote, amount=chance.choice([None, 0.1, 7.0]))
+        await walk.add(a_job(number, backend=chance.choice(["studio", "spare"]), quote=quote))
+    steps = ["begin", "unknown", "accepted", "progress", "done", "refunded", "not_sent", "adopted", "forget"]
+    for _ in range(150):
+        cost = Cost(amount=chance.choice([None, 0.0, 0.1, 1 / 3, 1234.5]), certainty=chance.choice(list(Certainty)))
+        await walk.step(chance.choice(list(walk.jobs)), chance.choice(steps), cost)
+    await journal.aclose()
+    names = "day, backend, provider, model, media, unit"
+    sums = f"select {names}, sum(jobs), sum(charged), sum(estimated), sum(reserved), sum(unpriced) from shares group by {names}"
+    assert sorted(asked(database, sums)) == sorted(asked(database, "select * from spent where jobs > 0"))
+    used = "select backend, sent, sum(held), sum(counted) from shares where held = 1 group by backend, sent"
+    assert sorted(asked(database, used)) == sorted(asked(database, "select * from used where held > 0"))
+
+
+# Tickets.
+
+
+async def test_a_job_that_is_handed_in_has_a_ticket_and_no_driver(journal: PostgresJournal, database: str) -> None:
+    """Both are there, or neither is."""
+    assert await journal.hand_in(a_job(1), Budget(jobs=1))
+    assert not await journal.hand_in(a_job(1), Budget(jobs=1))
+    with pytest.raises(BudgetError):
+        await journal.hand_in(a_job(2), Budget(jobs=1))
+    assert ["job-1"] == ticketed(database)
+    assert await journal.acquire("job-1") is not None
+
+
+async def test_a_job_that_is_handed_over_has_a_ticket_and_its_old_lease_is_worth_nothing(
+    journal: PostgresJournal, database: str
+) -> None:
+    """Only what was held is let go."""
+    lease = await journal.add(a_job(), Budget())
+    assert lease is not None
+    await journal.hand_over([attrs.evolve(lease, epoch=7)])
+    assert [] == ticketed(database)
+    await journal.hand_over([lease])
+    assert ["job-1"] == ticketed(database)
+    taken = await journal.acquire("job-1")
+    assert taken is not None
+    assert not await journal.update(lease, ended(a_job()))
+    assert await journal.update(taken, ended(a_job()))
+
+
+async def test_closing_gives_tickets_for_what_is_left(journal: PostgresJournal, database: str) -> None:
+    """But not for what waits for a person."""
+    await journal.add(a_job(1), Budget())
+    lease, _ = await begun(journal, a_job(2))
+    await journal.unknown(lease, a_job(2, failure=Failure(message="lost")))
+    await journal.aclose()
+    assert ["job-1"] == ticketed(database)
+
+
+async def test_the_sweep_gives_a_ticket_to_whatever_lacks_both_ticket_and_driver(
+    journal: PostgresJournal, url: DatabaseUrl, database: str
+) -> None:
+    """Also to one that was in doubt as its driver died; those in doubt whom nobody looks into any more are left to a person."""
+    dead = PostgresJournal(url)
+    await dead.open()
+    for number in range(4):
+        await dead.add(a_job(number), Budget())
+    lease, _ = await begun(dead, a_job(4))
+    await dead.unknown(lease, a_job(4))
+    settled, _ = await begun(dead, a_job(5))
+    await dead.unknown(settled, a_job(5))
+    await dead.release(settled)
+    assert 0 == await journal.sweep()
+    with psycopg.connect(database, options="-c search_path=genbridge") as connection:
+        connection.execute("delete from drivers where owner = %s", (dead.owner,))
+        connection.execute("insert into tickets values ('job-0')")
+    assert await journal.acquire("job-1") is not None
+    assert 3 == await journal.sweep()
+    assert ["job-0", "job-2", "job-3", "job-4"] == ticketed(database)
+    assert 0 == await journal.sweep()
+    await dead.aclose()
+
+
+async def test_whoever_asks_for_jobs_to_be_driven_gets_one_ticket_for_each(journal: PostgresJournal, database: str) -> None:
+    """A job in doubt is among them, and one that somebody drives is not."""
+    lease, _ = await begun(journal, a_job(1))
+    await journal.unknown(lease, a_job(1))
+    await journal.release(lease)
+    await journal.add(a_job(2), Budget())
+    await journal.call_for(["job-1", "job-2", "nothing"])
+    await journal.call_for(["job-1"])
+    assert ["job-1"] == ticketed(database)
+
+
+# What others hear of.
+
+
+async def test_a_change_is_heard_of_by_whoever_listens(journal: PostgresJournal, url: DatabaseUrl) -> None:
+    """On the commit, with the id of the job; the empty one that comes first says that it is listened from now on."""
+    other = PostgresJournal(url)
+    await other.open()
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    other.listen(heard.put_nowait, Heard.CHANGES)
+    assert "" == await heard.get()
+    lease, attempt = await begun(journal, a_job())
+    assert "job-1" == await heard.get()
+    await journal.submitted(attempt, a_job(status=JobStatus.RUNNING, provider_id="p1"))
+    assert "job-1" == await heard.get()
+    await journal.update(lease, a_job(status=JobStatus.RUNNING, provider_id="p1", progress=0.5))
+    assert "job-1" == await heard.get()
+    await other.aclose()
+
+
+async def test_a_cancel_reaches_whoever_has_the_job_and_the_answer_whoever_asked(journal: PostgresJournal) -> None:
+    """Asked once more it is open again; a job that has ended is not asked about."""
+    cancels: asyncio.Queue[str] = asyncio.Queue()
+    changes: asyncio.Queue[str] = asyncio.Queue()
+    journal.listen(cancels.put_nowait, Heard.CANCELS)
+    journal.listen(changes.put_nowait, Heard.CHANGES)
+    assert ["", ""] == [await cancels.get(), await changes.get()]
+    lease = await journal.add(a_job(), Budget())
+    assert lease is not None
+    assert not await journal.cancel_asked("job-1")
+    assert await journal.ask_cancel("job-1")
+    assert "job-1" == await cancels.get()
+    assert await journal.cancel_asked("job-1")
+    assert await journal.cancel_answer("job-1") is None
+    await journal.answer_cancel("job-1", "it has no way to")
+    assert "job-1" == await changes.get()
+    assert "it has no way to" == await journal.cancel_answer("job-1")
+    assert not await journal.cancel_asked("job-1")
+    assert await journal.ask_cancel("job-1")
+    assert await journal.cancel_asked("job-1")
+    await journal.update(lease, ended(a_job()))
+    assert not await journal.ask_cancel("job-1")
+    assert await journal.cancel_answer("nothing") is None
+
+
+async def test_who_listens_hears_that_something_may_have_been_missed(journal: PostgresJournal, database: str) -> None:
+    """When the connection was lost, and is there again."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    journal.listen(heard.put_nowait, Heard.CHANGES)
+    assert "" == await heard.get()
+    asked(database, "select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%'")
+    assert "" == await heard.get()
+
+
+# How things stand.
+
+
+async def test_workers_report_how_they_are_doing(url: DatabaseUrl) -> None:
+    """The last report of each, with how long ago that was by the database's clock; nothing of yesterday's."""
+    clock = WallClock()
+    journal = PostgresJournal(url, now=clock)
+    await journal.open()
+    report = Report(host="a", pid=7, version="1", backends=("studio",), concurrency=9)
+    await journal.report(report)
+    await journal.report(attrs.evolve(report, driving=3))
+    clock.seconds += 40
+    assert [attrs.evolve(report, owner=journal.owner, driving=3, silent=40.0)] == await journal.reports()
+    clock.seconds += 86400
+    assert [] == await journal.reports()
+    await journal.aclose()
+
+
+async def test_what_had_better_be_looked_at_is_counted(url: DatabaseUrl) -> None:
+    """Unfinished jobs by their state, how long the oldest has waited, and those that nobody drives."""
+    clock = WallClock()
+    journal = PostgresJournal(url, engine=None, now=clock)
+    await journal.open()
+    for number in range(3):
+        lease = await journal.add(a_job(number), Budget())
+        assert lease is not None
+    await journal.release(lease)
+    doubtful, _ = await begun(journal, a_job(3))
+    await journal.unknown(doubtful, a_job(3))
+    clock.seconds += 60
+    counts = await journal.counts()
+    assert {JobStatus.PENDING: 3, JobStatus.UNKNOWN: 1} == counts.jobs
+    assert (60.0, 1) == (counts.oldest_waiting, counts.undriven)
+    await journal.aclose()
