@@ -217,15 +217,19 @@ class SqlJournal:
 
     async def update(self, lease: Lease, job: Job, lessons: Sequence[Lesson] = ()) -> bool:
         """Record how far a running job is, or how it ended and what that teaches; `False` when the lease is lost."""
-        return await self._write(job, _UPDATE, {"epoch": lease.epoch}, lessons)
+        answered = job.provider_id is not None  # its id was recorded with that
+        return await self._write(job, _UPDATE, {"epoch": lease.epoch}, lessons, answered=answered)
 
-    async def _write(self, job: Job, statement: str, which: dict[str, Any], lessons: Sequence[Lesson] = ()) -> bool:
+    async def _write(
+        self, job: Job, statement: str, which: dict[str, Any], lessons: Sequence[Lesson] = (), *, answered: bool = False
+    ) -> bool:
         # One that was made for nothing is a job all the same.
         released = job.finished_at and job.status is not JobStatus.SUCCEEDED and job.cost and job.cost.amount == 0
         values = {**dump_changes(job), "held": int(not released), "id": job.id, **which}
 
         def work(db: Database) -> bool:
-            self._pace.answered(db, job.id)
+            if not answered:
+                self._pace.answered(db, job.id)
             written = db.execute(statement, values).rowcount == 1
             for lesson in lessons if written else ():
                 take_in(db, lesson)

@@ -94,14 +94,15 @@ begin
   return moment;
 end $$;
 
--- What was spent is kept ready by the transaction that changes it. A sum is in whole millionths.
-create table spent (
+-- What was spent is kept ready by the transaction that changes it: shares of jobs come and go, and at its end are added to the sums.
+-- A sum is in whole millionths.
+create table spent_sums (
   day integer not null, backend text collate "C" not null, provider text collate "C" not null, model text collate "C" not null,
   media text collate "C" not null, unit text collate "C" not null,
   jobs integer not null, charged double precision not null, estimated double precision not null, reserved double precision not null,
   unpriced integer not null, primary key (day, backend, provider, model, media, unit)
 );
-create table used (
+create table used_sums (
   backend text collate "C" not null, sent integer not null, held integer not null, counted double precision not null,
   primary key (backend, sent)
 );
@@ -117,24 +118,52 @@ create view shares as select id, created, floor(created / 86400)::integer as day
   (held = 1 and charged is null and reserved is null)::integer as unpriced,
   floor(coalesce(intended, created) / 86400)::integer as sent, held,
   case when held = 1 then millionths(coalesce(charged, reserved)) else 0 end as counted from jobs;
-create function count_jobs() returns trigger language plpgsql as $$
+create table shifts (
+  day integer not null, backend text collate "C" not null, provider text collate "C" not null, model text collate "C" not null,
+  media text collate "C" not null, unit text collate "C" not null,
+  jobs integer not null, charged double precision not null, estimated double precision not null, reserved double precision not null,
+  unpriced integer not null, sent integer not null, held integer not null, counted double precision not null
+);
+create view spent as select day, backend, provider, model, media, unit, sum(jobs)::integer as jobs, sum(charged) as charged,
+  sum(estimated) as estimated, sum(reserved) as reserved, sum(unpriced)::integer as unpriced from (
+    select * from spent_sums union all
+    select day, backend, provider, model, media, unit, jobs, charged, estimated, reserved, unpriced from shifts
+  ) as parts group by day, backend, provider, model, media, unit;
+create view used as select * from used_sums union all select backend, sent, held, counted from shifts;
+create function shift(job jobs, sign integer) returns void language plpgsql as $$
 begin
-  insert into spent as s
-    select floor(j.created / 86400)::integer, j.backend, j.provider, j.model, j.media, j.unit, sum(sign),
-      sum(sign * millionths(j.charged)), sum(case when j.guessed = 1 then sign * millionths(j.charged) else 0 end),
-      sum(case when j.held = 1 and j.charged is null and j.finished is null then sign * millionths(j.reserved) else 0 end),
-      sum(sign * (j.held = 1 and j.charged is null and j.reserved is null)::integer)
-    from (select -1 as sign, (old).* where tg_op <> 'INSERT' union all select 1, (new).* where tg_op <> 'DELETE') as j
-    group by 1, 2, 3, 4, 5, 6
+  insert into shifts values (
+    floor(job.created / 86400)::integer, job.backend, job.provider, job.model, job.media, job.unit, sign,
+    sign * millionths(job.charged), case when job.guessed = 1 then sign * millionths(job.charged) else 0 end,
+    case when job.held = 1 and job.charged is null and job.finished is null then sign * millionths(job.reserved) else 0 end,
+    case when job.held = 1 and job.charged is null and job.reserved is null then sign else 0 end,
+    floor(coalesce(job.intended, job.created) / 86400)::integer, sign * job.held,
+    case when job.held = 1 then sign * millionths(coalesce(job.charged, job.reserved)) else 0 end
+  );
+end $$;
+create function add_up() returns void language plpgsql as $$
+begin
+  if not exists (select 1 from shifts) then
+    return;
+  end if;
+  insert into spent_sums as s
+    select day, backend, provider, model, media, unit, sum(jobs), sum(charged), sum(estimated), sum(reserved), sum(unpriced)
+    from shifts group by 1, 2, 3, 4, 5, 6
     on conflict (day, backend, provider, model, media, unit) do update set jobs = s.jobs + excluded.jobs,
       charged = s.charged + excluded.charged, estimated = s.estimated + excluded.estimated,
       reserved = s.reserved + excluded.reserved, unpriced = s.unpriced + excluded.unpriced;
-  insert into used as u
-    select j.backend, floor(coalesce(j.intended, j.created) / 86400)::integer, sum(sign * j.held),
-      sum(case when j.held = 1 then sign * millionths(coalesce(j.charged, j.reserved)) else 0 end)
-    from (select -1 as sign, (old).* where tg_op <> 'INSERT' union all select 1, (new).* where tg_op <> 'DELETE') as j
-    group by 1, 2
+  insert into used_sums as u select backend, sent, sum(held), sum(counted) from shifts group by 1, 2
     on conflict (backend, sent) do update set held = u.held + excluded.held, counted = u.counted + excluded.counted;
+  delete from shifts;
+end $$;
+create function count_jobs() returns trigger language plpgsql as $$
+begin
+  if tg_op <> 'INSERT' then
+    perform shift(old, -1);
+  end if;
+  if tg_op <> 'DELETE' then
+    perform shift(new, 1);
+  end if;
   return null;
 end $$;
 create trigger jobs_counted after insert or delete on jobs for each row execute function count_jobs();

@@ -154,6 +154,8 @@ class DatabaseStore(Store[Connection]):
     def commit(self, db: Connection, outcomes: Sequence[Outcome]) -> None:
         """Commit what has these outcomes; raises `_InDoubt` when the connection is lost before the answer."""
         number = self._number
+        if number:
+            db.execute("select add_up()")
         try:
             db.execute("commit")
         except Lost as error:
