@@ -94,7 +94,7 @@ begin
   return moment;
 end $$;
 
--- What was spent is kept ready by the transaction that changes it: shares of jobs come and go, and at its end are added to the sums.
+-- What was spent is kept ready by the transaction that changes it: shares of jobs come and go, and are added up at its end.
 -- A sum is in whole millionths.
 create table spent_sums (
   day integer not null, backend text collate "C" not null, provider text collate "C" not null, model text collate "C" not null,
