@@ -152,7 +152,7 @@ class Client:
         return load(path, providers=self._registry.providers())
 
     def _make_journal(self, config: Config) -> Journal:
-        given = config.journal.file() if self._given_journal == _FROM_CONFIG else self._given_journal
+        given = config.journal.place() if self._given_journal == _FROM_CONFIG else self._given_journal
         if given is None or isinstance(given, Path | str):
             return open_journal(Path(given) if given else None, now=lambda: self._clock.now().timestamp())
         return given

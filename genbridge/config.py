@@ -25,6 +25,7 @@ from genbridge import keys
 from genbridge.addresses import is_loopback
 from genbridge.budgets import Budget
 from genbridge.catalogue import Limits, Provider
+from genbridge.databases import NOWHERE, DatabaseUrl, Place, installed_seams, read_place
 from genbridge.errors import ConfigError, PluginError, Problem
 from genbridge.keys import Key
 from genbridge.keys import Secret as Secret  # noqa: PLC0414 (whoever makes a `BackendConfig` needs one)
@@ -42,8 +43,14 @@ STATE_VARIABLE = "GENBRIDGE_STATE_DIR"
 Preference: TypeAlias = Literal["order", "cheapest"]
 _PREFERENCES: tuple[Preference, ...] = ("order", "cheapest")
 
+IN_PROCESS = "in-process"
+PROCRASTINATE = "procrastinate"
+JOURNAL = "journal"
+_ENGINES = (IN_PROCESS, PROCRASTINATE)
+
 _NAME = re.compile(r"\w[\w.-]*")
 _PATIENCE = 120.0
+_ELSEWHERE = 'write "env:{}" or "file:/path" to keep it out of the file'
 
 
 @attrs.frozen(kw_only=True)
@@ -122,16 +129,35 @@ class Candidates:
 
 @attrs.frozen(kw_only=True)
 class JournalConfig:
-    """Where the record of jobs is; `path=None` is the default place, and `memory` is nowhere."""
+    """Where the record of jobs is, and what drives and limits them.
+
+    It is in a file at `path` or a database at `url`; where neither is given it is in the default place, and with `memory` nowhere.
+    `advice` says what to do first where its place is written somewhere else and is not there yet. `engine` hands jobs to who drives
+    them, by default this process for a file, and workers for a database; `limiter` keeps the limits.
+    """
 
     path: Path | None = None
     memory: bool = False
+    url: DatabaseUrl | None = None
+    advice: str = ""
+    _engine: str | None = None
+    limiter: str = JOURNAL
 
-    def file(self) -> Path | None:
-        """Return the journal's file: the one configured, else `jobs.db` in the state directory; `None` for memory."""
+    @property
+    def engine(self) -> str:
+        """The name of what hands jobs to who drives them."""
+        return self._engine or (IN_PROCESS if self.url is None else PROCRASTINATE)
+
+    def place(self) -> Path | DatabaseUrl | None:
+        """Return where it is: as configured, else `jobs.db` in the state directory; `None` for memory.
+
+        Raises `ConfigError` where that is not known yet.
+        """
         if self.memory:
             return None
-        return self.path or state_dir() / "jobs.db"
+        if self.advice:
+            raise ConfigError(f"{NOWHERE}: {self.advice}")
+        return self.url or self.path or state_dir() / "jobs.db"
 
 
 @attrs.frozen(kw_only=True)
@@ -214,6 +240,11 @@ def missing_keys(config: Config) -> tuple[Problem, ...]:
     """Return each backend that has no key yet, with what to do; loading such a configuration is no error, using that backend is."""
     found = [backend for backend in config.backends.values() if backend.api_key is None]
     return tuple(Problem(join(join("backends", backend.name), "api_key"), f"no key: {backend.key_advice}") for backend in found)
+
+
+def missing_place(config: Config) -> tuple[Problem, ...]:
+    """Return what to do where the place of the record of jobs is not known yet; loading it is no error either."""
+    return (Problem("journal.path", f"no place: {config.journal.advice}"),) if config.journal.advice else ()
 
 
 def load(
@@ -331,6 +362,12 @@ class _Surroundings:
         """Return a path as the file means it: relative to the file's own directory."""
         folder = Path() if self.source is None else self.source.parent
         return folder / _expanded(text)
+
+    def warn(self, table: Table, name: str, message: str) -> None:
+        """Record what had better be mended at a key, and log it."""
+        concern = Problem(join(table.place, name), message)
+        self.concerns.append(concern)
+        _log.warning("%s: %s", self.source, concern)
 
 
 def parse(
@@ -545,10 +582,7 @@ def _is_here(base_url: object) -> bool:
 
 def _warn_of_literal(table: Table, provider: Provider | None, around: _Surroundings) -> None:
     variable = provider.key_variable if provider else "VARIABLE"
-    message = f'it is a key itself; write "env:{variable}" or "file:/path" to keep it out of the file'
-    concern = Problem(join(table.place, "api_key"), message)
-    around.concerns.append(concern)
-    _log.warning("%s: %s", around.source, concern)
+    around.warn(table, "api_key", f"it is a key itself; {_ELSEWHERE.format(variable)}")
 
 
 def _outside(table: Table) -> Table:
@@ -586,19 +620,39 @@ def _members(route: Table, backends: Sequence[str], routes: Sequence[str]) -> tu
 
 
 def _journal(table: Table, around: _Surroundings) -> JournalConfig:
-    text = (table.text("path") or "").strip()
+    written = (table.text("path") or "").strip()
+    place = Place() if written in {"", ":memory:"} else read_place(written, env=around.env, path=around.path)
+    if place.problem:
+        table.wrong("path", place.problem)
+    url = place.found if isinstance(place.found, DatabaseUrl) else None
+    if url is not None and url.has_password and not place.source:
+        around.warn(table, "path", f"it holds the password of a database; {_ELSEWHERE.format('GENBRIDGE_JOURNAL')}")
+    journal = JournalConfig(
+        path=place.found if isinstance(place.found, Path) else None,
+        memory=written == ":memory:",
+        url=url,
+        advice="" if place.found or place.problem or not place.source else place.advice,
+        engine=_seam(table, "engine", _ENGINES),
+        limiter=_seam(table, "limiter", (JOURNAL,)) or JOURNAL,
+    )
+    _check_engine(table, journal)
     table.close()
-    if text == ":memory:":
-        return JournalConfig(memory=True)
-    if "://" in text:
-        table.wrong("path", f"{text.partition('://')[0]}:// is not supported by this version; give the path of a file")
-    elif "\0" in text:
-        table.wrong("path", f"{text!r} is not a path")
-    elif around.path(text or "x").is_dir():
-        table.wrong("path", f"{text!r} is a folder; give the path of a file in it, such as {text.rstrip('/')}/jobs.db")
-    elif text:
-        return JournalConfig(path=around.path(text))
-    return JournalConfig()
+    return journal
+
+
+def _seam(table: Table, name: str, known: Sequence[str]) -> str | None:
+    """Return the name of what is to do something, either built in or from another package."""
+    given = table.text(name)
+    if given is None or given in known or given in (known := [*known, *installed_seams()]):
+        return given
+    table.wrong(name, f"{shown(given)} is not installed{did_you_mean(given, known) or f'; there is {listed(known)}'}")
+    return None
+
+
+def _check_engine(table: Table, journal: JournalConfig) -> None:
+    elsewhere = journal.url is not None or journal.advice or any(problem.field == "journal.path" for problem in table.problems)
+    if journal.engine != IN_PROCESS and not elsewhere:
+        table.wrong("engine", f"{journal.engine} needs a database; write its URL as path, or leave engine out")
 
 
 def _downloads(table: Table) -> DownloadConfig:

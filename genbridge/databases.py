@@ -1,45 +1,114 @@
-"""The URL of a database, which never shows its password."""
+"""The URL of a database, which never shows its password, and where one is read from.
+
+It is read more strictly than the drivers of databases read it: they quote what they cannot read, and with it perhaps the password.
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from urllib.parse import urlsplit, urlunsplit
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import unquote
 
+import attrs
+
+from genbridge import keys
 from genbridge.errors import ConfigError
 from genbridge.keys import Secret
+from genbridge.words import did_you_mean, listed
+
+SCHEMES = ("postgresql", "postgres")
+NOWHERE = "nobody knows where the record of jobs is"
+SEAMS = "genbridge.seams"
+"""The group of entry points of packages that bring other journals, engines and limiters."""
+
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
+    r"(?:(?P<user>[^:@/?#\[\]]*)(?::(?P<password>[^@/?#\[\]]*))?@)?"
+    r"(?P<hosts>[^@/?#]*)(?:/(?P<name>[^?#]*))?(?:\?(?P<query>[^#]*))?"
+)
+_HOST = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+_ALMOST_URL = re.compile(r"postgres(?:ql)?:|[^/\\@:\s]*:[^/\\@\s]+@|(?:.*\s)?(?:host|user|dbname|password)\s*=", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_SECRET_FIELD = re.compile("pass(?!file)|secret", re.IGNORECASE)
+_SHOWN_FIELDS = ("host", "hostaddr", "port", "user", "dbname", "sslmode", "target_session_attrs")
+_EXAMPLE = "postgresql://user:password@host:5432/name"
+_HIDDEN = "***"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class _Parts:
+    """A URL taken apart; what is in `fields` stands behind its question mark."""
+
+    scheme: str
+    user: str
+    password: str
+    hosts: tuple[tuple[str, str], ...]
+    name: str
+    fields: tuple[tuple[str, str], ...]
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the passwords as they are written."""
+        hidden = [value for name, value in self.fields if _SECRET_FIELD.search(name)]
+        yield from filter(None, [self.password, *hidden])
+
+    def shown(self) -> str:
+        """Return the URL without its passwords, and without fields that nobody needs to see."""
+        login = f"{self.user}{':' + _HIDDEN if self.password else ''}@" if self.user or self.password else ""
+        hosts = ",".join(f"{host}:{port}" if port else host for host, port in self.hosts)
+        fields = "&".join(f"{name}={_field_shown(name, value)}" for name, value in self.fields if _is_shown(name))
+        name = f"/{self.name}" if self.name else ""
+        return f"{self.scheme}://{login}{hosts}{name}{'?' + fields if fields else ''}"
 
 
 class DatabaseUrl:
-    """Where a journal is that is no file: shown without its password, and never pickled."""
+    """Where a journal is that is no file: shown without its password, and never pickled.
 
-    __slots__ = ("_secret", "_shown", "scheme")
+    `named` is how somebody named it: `env:VARIABLE`, `file:PATH`, or else the URL as it is shown.
+    """
 
-    def __init__(self, text: str) -> None:
-        parts = urlsplit(text)
+    __slots__ = ("_passwords", "_secret", "_shown", "database", "named", "scheme", "server", "user")
+
+    def __init__(self, text: str, *, named: str = "") -> None:
+        parts = _parts(text)
+        fields = dict(parts.fields)
         self.scheme = parts.scheme
-        self._secret = Secret(text)
-        self._shown = urlunsplit(parts._replace(netloc=_without_password(parts.netloc), query="", fragment=""))
+        self.user = unquote(fields.get("user", parts.user))
+        self.database = unquote(fields.get("dbname", parts.name)) or self.user
+        self.server = _server(parts, fields)
+        self._secret = Secret(parts.scheme + text[len(parts.scheme) :])
+        self._passwords = tuple(dict.fromkeys(form for secret in parts.secrets() for form in (secret, unquote(secret))))
+        self._shown = parts.shown()
+        self.named = named or self._shown
 
     @classmethod
-    def parse(cls, text: str) -> DatabaseUrl:
+    def parse(cls, text: str, *, named: str = "") -> DatabaseUrl:
         """Return the URL in a text; raises `ConfigError` when it is none."""
-        url: DatabaseUrl | None = None
-        with suppress(ValueError):  # it carries a part of the text, and with it perhaps the password
-            url = cls(text.strip())
-            _ = urlsplit(url.reveal()).port
-        if url is None or not url.scheme or "://" not in text:
-            raise ConfigError("the journal's URL cannot be read; write it as postgresql://user:password@host:5432/name")
-        return url
+        return cls(text.strip(), named=named)
+
+    @property
+    def has_password(self) -> bool:
+        """Whether a password is written in it."""
+        return bool(self._passwords)
 
     def reveal(self) -> str:
         """Return it whole, to be connected to and not to be kept."""
         return self._secret.reveal()
 
     def struck_from(self, text: str) -> str:
-        """Return a text without the password and without the URL itself, as a driver's message may quote them."""
+        """Return a text without the password and without the URL itself, as a driver's message may quote them.
+
+        A password that is short, or that the URL shows as another part of it, may be a word of the message: it is looked for only
+        where passwords stand.
+        """
         text = text.replace(self.reveal(), self._shown)
-        password = urlsplit(self.reveal()).password
-        return Secret(password).struck_from(text) if password else text
+        for password in self._passwords:
+            text = _struck(password, text, visible=password in self._shown)
+        return text
 
     def __str__(self) -> str:
         return self._shown
@@ -53,8 +122,169 @@ class DatabaseUrl:
     def __hash__(self) -> int:
         return hash(self._secret)
 
+    def __copy__(self) -> DatabaseUrl:
+        return self
 
-def _without_password(netloc: str) -> str:
-    login, at, host = netloc.rpartition("@")
-    user, colon, _ = login.partition(":")
-    return f"{user}{':***' if colon else ''}{at}{host}"
+    def __deepcopy__(self, memo: object) -> DatabaseUrl:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("the URL of a database cannot be pickled; load the configuration anew in the other process")
+
+
+def _parts(text: str) -> _Parts:
+    """Take a URL apart; raises `ConfigError`, in words that repeat none of it."""
+    found = _URL.fullmatch(text)
+    problem = _problem(text, found)
+    if found is None or problem:
+        raise ConfigError(f"the database's URL cannot be used: {problem}")
+    hosts = [_HOST.fullmatch(host) for host in found["hosts"].split(",")]
+    return _Parts(
+        scheme=found["scheme"].lower(),
+        user=found["user"] or "",
+        password=found["password"] or "",
+        hosts=tuple((host["host"], host["port"] or "") for host in hosts if host),
+        name=found["name"] or "",
+        fields=tuple((unquote(name), value) for name, _, value in (item.partition("=") for item in _items(found))),
+    )
+
+
+def _problem(text: str, found: re.Match[str] | None) -> str | None:
+    if _UNPRINTABLE.search(text):
+        return "it holds a space or a control character; write a space as %20"
+    if found is None:
+        return f"write it as {_EXAMPLE}, with @ / ? # [ ] in a password as %40 %2F %3F %23 %5B %5D"
+    if _BAD_ESCAPE.search(text):
+        return "a % in it is not followed by two hexadecimal digits; write % itself as %25"
+    if not all(map(_is_host, found["hosts"].split(","))):
+        return "its host or port cannot be one; in a password, write / as %2F and @ as %40"
+    if not all(item.count("=") == 1 for item in _items(found)):
+        return "what follows ? is not name=value&name=value; in a password, write ? as %3F, & as %26 and = as %3D"
+    return None
+
+
+def _is_host(text: str) -> bool:
+    found = _HOST.fullmatch(text)
+    return found is not None and (not found["port"] or 0 < int(found["port"]) < 65536)
+
+
+def _items(found: re.Match[str]) -> list[str]:
+    return found["query"].split("&") if found["query"] else []
+
+
+def _is_shown(name: str) -> bool:
+    return name in _SHOWN_FIELDS or _SECRET_FIELD.search(name) is not None
+
+
+def _field_shown(name: str, value: str) -> str:
+    return _HIDDEN if _SECRET_FIELD.search(name) else value
+
+
+def _server(parts: _Parts, fields: Mapping[str, str]) -> str:
+    """Return the server in words: its host and port, each as far as the URL says it."""
+    if "host" in fields:
+        return unquote(":".join(filter(None, [fields["host"], fields.get("port", "")])))
+    return ",".join(":".join(filter(None, [unquote(host), port])) for host, port in parts.hosts) or "this machine"
+
+
+def _struck(password: str, text: str, *, visible: bool) -> str:
+    if not visible:
+        text = Secret(password).struck_from(text)
+    form = re.escape(password)
+    marks = rf"(?<=:){form}(?=@)|(?<=password=){form}" + ("" if visible else rf"""|(?<=["']){form}(?=["'])""")
+    return re.sub(marks, _HIDDEN, text)
+
+
+# Where one is named.
+
+
+@attrs.frozen(kw_only=True)
+class Place:
+    """What was found where a journal is named: the path of a file, the URL of a database, a `problem`, or nothing yet.
+
+    `source` says in words where that is, for a place that is itself named elsewhere.
+    """
+
+    found: Path | DatabaseUrl | None = None
+    source: str = ""
+    problem: str | None = None
+
+    @property
+    def advice(self) -> str:
+        """What to do so that something is found, in words."""
+        kind, _, where = self.source.partition(" ")
+        return f"set the environment variable {where}" if kind == "env" else f"put the database's URL into the file {where}"
+
+
+def read_place(text: str, *, env: Mapping[str, str], path: Callable[[str], Path]) -> Place:
+    """Read where a journal is: a path, a URL, or `env:VARIABLE` or `file:PATH` for where one of these, or a URL, is written.
+
+    `path` makes a path of a text.
+    """
+    kind, colon, where = (part.strip() for part in text.partition(":"))
+    match kind + colon:
+        case "env:":
+            return _written(keys.from_variable(where, env, check=_unchecked), f"env:{where}", path)
+        case "file:":
+            place = _written(keys.from_file(where, path(where), check=_unchecked), f"file:{where}", path)
+            return place if not isinstance(place.found, Path) else attrs.evolve(place, found=None, problem=_no_url(place.source))
+        case _:
+            return _place(text, "", path)
+
+
+def place_in(text: str, *, env: Mapping[str, str] = os.environ) -> Path | DatabaseUrl:
+    """Return where a journal is, by a text as `read_place` reads it; raises `ConfigError` where it is nowhere."""
+    place = read_place(text, env=env, path=lambda name: Path(name).expanduser())
+    if place.found is None:
+        raise ConfigError(place.problem or f"{NOWHERE}: {place.advice}")
+    return place.found
+
+
+def _unchecked(_text: str) -> None:
+    """Leave it to the place what it may be."""
+
+
+def _no_url(source: str) -> str:
+    return f"the {source} holds no URL of a database; name a file with the record of jobs by its path alone"
+
+
+def _written(key: keys.Key, named: str, path: Callable[[str], Path]) -> Place:
+    if key.secret is None:
+        return Place(source=key.source, problem=key.problem)
+    return attrs.evolve(_place(key.secret.reveal(), named, path), source=key.source)
+
+
+def _place(text: str, named: str, path: Callable[[str], Path]) -> Place:
+    if "://" not in text:
+        return _file(text.strip(), path)
+    try:
+        url = DatabaseUrl.parse(text, named=named)
+    except ConfigError as error:
+        return Place(problem=error.message)
+    problem = _strange(url.scheme)
+    return Place(problem=problem) if problem else Place(found=url)
+
+
+def _file(text: str, path: Callable[[str], Path]) -> Place:
+    if _ALMOST_URL.match(text):
+        return Place(problem=f"it looks like the address of a database; write it as {_EXAMPLE}")
+    if "\0" in text:
+        return Place(problem=f"{text!r} is not a path")
+    if path(text).is_dir():
+        return Place(problem=f"{text!r} is a folder; give the path of a file in it, such as {text.rstrip('/')}/jobs.db")
+    return Place(found=path(text))
+
+
+def _strange(scheme: str) -> str | None:
+    """Return what is wrong with a scheme, where nothing that is installed knows it."""
+    if scheme in SCHEMES or scheme in (known := [*SCHEMES, *installed_seams()]):
+        return None
+    what = "it" if keys.may_be_key(scheme) else f"{scheme}://"
+    return f"{what} is no journal that is installed{did_you_mean(scheme, known) or f'; there are {listed(known)}'}"
+
+
+def installed_seams() -> Iterable[str]:
+    """Return the names of the journals, engines and limiters that other packages bring."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 (only for a name that is not built in)
+
+    return sorted(entry_points(group=SEAMS).names)

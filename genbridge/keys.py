@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import AnyStr, NoReturn
+from typing import AnyStr, NoReturn, TypeAlias
 
 import attrs
 
@@ -98,15 +98,26 @@ def may_be_key(text: str) -> bool:
     return len(text) >= _TYPICAL
 
 
-def from_variable(name: str, env: Mapping[str, str]) -> Key:
+Check: TypeAlias = Callable[[str], str | None]
+"""Says what is wrong with a text that was found where a key, or another secret, should be."""
+
+
+def no_key(text: str) -> str | None:
+    """Return why a text can be no key."""
+    if all("!" <= character <= "~" for character in text):
+        return None
+    return "the key holds a space, a control character or a letter that no key has; copy it again"
+
+
+def from_variable(name: str, env: Mapping[str, str], *, check: Check = no_key) -> Key:
     """Read the key in an environment variable; none when it is not set or empty."""
     if not _VARIABLE.fullmatch(name):
         return Key(problem='what follows "env:" is not the name of an environment variable')
     text = env.get(name, "")
-    return _key(text, f"env {name if text else _unless_key(name)}")
+    return _key(text, f"env {name if text else _unless_key(name)}", check)
 
 
-def from_file(name: str, path: Path) -> Key:
+def from_file(name: str, path: Path, *, check: Check = no_key) -> Key:
     """Read the key in a file; `name` is the path as it was written. None when it is not there or empty."""
     named = _unless_key(name)
     source = f"file {path if named == name else named}"
@@ -118,7 +129,7 @@ def from_file(name: str, path: Path) -> Key:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a text file"
         return Key(source=source, problem=f"the {source} cannot be read: {why}")
-    return _key(text, source)
+    return _key(text, source, check)
 
 
 def from_text(text: str) -> Key:
@@ -126,13 +137,13 @@ def from_text(text: str) -> Key:
     return _key(text, "literal")
 
 
-def _key(text: str, source: str) -> Key:
+def _key(text: str, source: str, check: Check = no_key) -> Key:
     text = text.strip()
-    if not all("!" <= character <= "~" for character in text):
-        return Key(source=source, problem="the key holds a space, a control character or a letter that no key has; copy it again")
+    if problem := check(text):
+        return Key(source=source, problem=problem)
     return Key(secret=Secret(text) if text else None, source=source)
 
 
 def _unless_key(name: str) -> str:
     """Return the name of a variable or file, unless it may be a key that somebody put there: long, not in capitals, no path."""
-    return name if not may_be_key(name) or name.upper() == name or "/" in name or "\\" in name else "that api_key names"
+    return name if not may_be_key(name) or name.upper() == name or "/" in name or "\\" in name else "that is named there"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from genbridge.config import load_journal
+from genbridge.databases import DatabaseUrl
 from genbridge.errors import JournalError
 from genbridge.journal import Journal, open_journal
 from genbridge.types import Job, JobStatus
@@ -18,13 +19,12 @@ class Ledger:
     """The record of jobs, read as a `Client` reads it. Use it as `async with Ledger() as ledger`.
 
     No provider is loaded and no backend is looked at, so that what was paid for can be seen also where these cannot be used.
-    `config` is the path of a configuration file, or `None` to find it, and `journal` that of the record, or `None` for where the
-    configuration says. One that is not there is empty, and is not made.
+    `config` is the path of a configuration file, or `None` to find it, and `journal` the path or URL of the record, or `None` for
+    where the configuration says. A file that is not there is empty, and is not made.
     """
 
-    def __init__(self, config: Path | None = None, *, journal: Path | None = None) -> None:
-        path = journal or load_journal(config).file()
-        self._journal = open_journal(path if path is not None and path.exists() else None)
+    def __init__(self, config: Path | None = None, *, journal: Path | DatabaseUrl | None = None) -> None:
+        self._journal = open_journal(_there(journal or load_journal(config).place()))
 
     async def __aenter__(self) -> Self:
         await self._journal.open()
@@ -51,6 +51,11 @@ class Ledger:
     async def backends(self) -> list[str]:
         """Return the names of the backends that jobs on record are of, also of those that are not configured any more."""
         return sorted({spent.backend for spent in await self._journal.spent(0.0)})
+
+
+def _there(place: Path | DatabaseUrl | None) -> Path | DatabaseUrl | None:
+    """Return where a record is, or `None` for a file that is not there; of a database, only a look into it can tell."""
+    return None if isinstance(place, Path) and not place.exists() else place
 
 
 def find(journal: Journal, job_id: str) -> Job:

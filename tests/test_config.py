@@ -30,9 +30,11 @@ from genbridge.config import (
     _read,
     load,
     missing_keys,
+    missing_place,
     parse,
 )
-from genbridge.errors import ConfigError, PluginError
+from genbridge.databases import DatabaseUrl
+from genbridge.errors import ConfigError, PluginError, Problem
 from genbridge.types import Media
 
 KEY = "sk-0123456789abcdefghijklmnop"
@@ -79,6 +81,10 @@ def read(tmp_path: Path) -> Read:
         return load(env=env, cwd=tmp_path, user_dir=tmp_path / "none", providers=Providers())
 
     return read
+
+
+DATABASE = "postgresql://me:hunter2@db/jobs"
+NO_JOURNAL = "mysql:// is no journal that is installed; there are postgresql, postgres"
 
 
 def mistakes(read: Read, text: str, **env: str) -> list[str]:
@@ -245,7 +251,20 @@ backends = ["stuido"]
         ),
         ("base_rul = 'x'", "backends.studio.base_rul: unknown key; did you mean 'base_url'? (line 4)"),
         ("[journal]\npath = 5", "journal.path: 5 is not a string; put it in quotes (line 5)"),
-        ("[journal]\nfile = 'x'", "journal.file: unknown key; known are path (line 5)"),
+        ("[journal]\nfile = 'x'", "journal.file: unknown key; known are path, engine, limiter (line 5)"),
+        ("[journal]\nengine = 5", "journal.engine: 5 is not a string; put it in quotes (line 5)"),
+        (
+            "[journal]\nengine = 'procastinate'",
+            "journal.engine: 'procastinate' is not installed; did you mean 'procrastinate'? (line 5)",
+        ),
+        ("[journal]\nengine = 'x'", "journal.engine: 'x' is not installed; there is in-process, procrastinate (line 5)"),
+        ("[journal]\nlimiter = 'redis'", "journal.limiter: 'redis' is not installed; there is journal (line 5)"),
+        (
+            "[journal]\npath = 'jobs.db'\nengine = 'procrastinate'",
+            "journal.engine: procrastinate needs a database; write its URL as path, or leave engine out (line 6)",
+        ),
+        ("[journal]\npath = 'mysql://db/x'\nengine = 'procrastinate'", f"journal.path: {NO_JOURNAL} (line 5)"),
+        ("[journal]\npath = 'env:a b'", 'journal.path: what follows "env:" is not the name of an environment variable (line 5)'),
         ("[journal]\npath = 'a\\u0000b'".replace("'", '"'), "journal.path: 'a\\x00b' is not a path (line 5)"),
         ("[downloads]\nmax_bytes = 0", "downloads.max_bytes: 0 is too small; it must be at least 1 (line 5)"),
         ("[downloads]\nallow_private = 'no'", "downloads.allow_private: 'no' is not true or false (line 5)"),
@@ -411,7 +430,7 @@ def test_the_user_s_own_directories_are_the_platform_s(home: Path, tmp_path: Pat
 
     file = place(user_config_path("genbridge", appauthor=False), "mine")
     assert file == load(env={}, providers=Providers()).source
-    assert user_state_path("genbridge", appauthor=False) / "jobs.db" == JournalConfig().file()
+    assert user_state_path("genbridge", appauthor=False) / "jobs.db" == JournalConfig().place()
     here = place(tmp_path, "here")
     assert here == load(env={}, providers=Providers()).source
 
@@ -606,13 +625,60 @@ def test_a_journal_is_somewhere_or_in_memory(read: Read, text: str, expected: Jo
 
 def test_a_journal_tells_its_file(tmp_path: Path) -> None:
     """Memory has none."""
-    assert (tmp_path, None) == (JournalConfig(path=tmp_path).file(), JournalConfig(memory=True).file())
+    assert (tmp_path, None) == (JournalConfig(path=tmp_path).place(), JournalConfig(memory=True).place())
 
 
-def test_a_database_s_url_is_refused_without_its_password(read: Read) -> None:
-    """PostgreSQL is for a later version."""
-    (found,) = mistakes(read, '[journal]\npath = "postgresql://me:hunter2@db/jobs"')
-    assert "journal.path: postgresql:// is not supported by this version; give the path of a file (line 2)" == found
+def test_a_journal_is_a_database_where_a_url_says_so(read: Read) -> None:
+    """Its jobs are driven by workers, unless this process is to drive its own."""
+    journal = read(f'[journal]\npath = "{DATABASE}"').journal
+    assert (JournalConfig(url=DatabaseUrl.parse(DATABASE)), "procrastinate") == (journal, journal.engine)
+    assert DatabaseUrl.parse(DATABASE) == journal.place()
+    alone = read(f'[journal]\npath = "{DATABASE}"\nengine = "in-process"\nlimiter = "journal"').journal
+    assert JournalConfig(url=DatabaseUrl.parse(DATABASE), engine="in-process") == alone
+    assert "in-process" == alone.engine == JournalConfig().engine == JournalConfig(memory=True).engine
+
+
+def test_a_database_s_url_may_be_written_elsewhere(read: Read, tmp_path: Path) -> None:
+    """In a variable or a file, which is named in its place wherever it is shown to be used."""
+    (tmp_path / "url").write_text(DATABASE)
+    found = [read('[journal]\npath = "env:JOBS"', JOBS=DATABASE).journal, read('[journal]\npath = "file:url"').journal]
+    assert [DatabaseUrl.parse(DATABASE)] * 2 == [journal.url for journal in found]
+    assert ["env:JOBS", "file:url"] == [journal.url.named for journal in found if journal.url]
+
+
+def test_where_it_is_written_and_not_there_yet_only_using_it_is_an_error(read: Read) -> None:
+    """A file can be checked where its secrets are not; no other journal is used instead."""
+    config = read('[journal]\npath = "env:JOBS"\nengine = "procrastinate"')
+    assert (Problem("journal.path", "no place: set the environment variable JOBS"),) == missing_place(config)
+    with pytest.raises(ConfigError, match="nobody knows where the record of jobs is: set the environment variable JOBS"):
+        config.journal.place()
+    absent = read('[journal]\npath = "file:none"').journal.advice
+    assert absent.startswith("put the database's URL into the file ")
+    assert () == missing_place(read(""))
+
+
+def test_a_password_in_the_file_warns(read: Read, caplog: pytest.LogCaptureFixture) -> None:
+    """As a literal key does, and never shows it; a URL without one is no secret."""
+    config = read(f'[journal]\npath = "{DATABASE}"')
+    advice = 'write "env:GENBRIDGE_JOURNAL" or "file:/path" to keep it out of the file'
+    expected = f"journal.path: it holds the password of a database; {advice}"
+    assert [expected] == [str(concern) for concern in config.concerns]
+    assert [f"{config.source}: {expected}"] == caplog.messages
+    assert () == read('[journal]\npath = "postgresql://me@db/jobs"').concerns
+    assert () == read('[journal]\npath = "env:JOBS"', JOBS=DATABASE).concerns
+
+
+@pytest.mark.parametrize(
+    "written", ["{}", "postgresql:/me:{}@db", "postgresql://me:{}@db:x", "mysql://me:{}@db", "host=db password={}"]
+)
+def test_no_mistake_repeats_a_password(read: Read, written: str) -> None:
+    """Wherever in the table it stands, and however much of a URL is around it."""
+    text = json.dumps(written.format(KEY))
+    found = mistakes(read, f"[journal]\nurl = {text}\nengine = {text}\nlimiter = {text}\n{json.dumps(KEY)} = {text}\n")
+    assert 4 == len(found)
+    if written != "{}":
+        (found_path,) = mistakes(read, f"[journal]\npath = {text}")
+        assert found_path.startswith("journal.path: ")
 
 
 # Without backends in a file.

@@ -68,7 +68,7 @@ def test_a_variable_without_a_key_is_no_mistake(env: dict[str, str]) -> None:
 
 def test_a_key_in_place_of_a_variables_name_is_not_shown() -> None:
     """Whoever writes the key after `env:` does not read it in a message."""
-    assert Key(source="env that api_key names") == from_variable(KEY, {})
+    assert Key(source="env that is named there") == from_variable(KEY, {})
 
 
 @pytest.mark.parametrize("name", ["", "MY KEY", "sk-1234", "2"])
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_text_is_a_mistake(tmp_path: Path) -> None:
 def test_a_key_in_place_of_a_path_is_not_shown(tmp_path: Path) -> None:
     """Whoever writes the key after `file:` does not read it in a message."""
     key = from_file(KEY, tmp_path / KEY)
-    assert Key(source="file that api_key names") == key
+    assert Key(source="file that is named there") == key
 
 
 def test_a_key_may_be_written_out() -> None:

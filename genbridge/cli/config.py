@@ -13,7 +13,7 @@ from genbridge.cli.console import complain, remark, say, warn
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.cli.output import error_form, print_json, problem_form
 from genbridge.cli.session import Session, pass_session, shared, with_json
-from genbridge.config import Config, load, missing_keys
+from genbridge.config import Config, load, missing_keys, missing_place
 from genbridge.errors import ConfigError, Problem
 from genbridge.plugins import installed
 
@@ -53,8 +53,9 @@ def check(context: click.Context, session: Session, *, file: Path | None) -> Non
 def warnings(found: Config, providers: Mapping[str, Provider]) -> Sequence[Problem]:
     """Return what keeps a configuration without mistakes from being of use."""
     if found.backends:
-        return [*missing_keys(found), *_unusable(found, providers)]
-    return [Problem("backends", "there is none"), *(Problem(name, what) for name, what in found.absent.items())]
+        return [*missing_keys(found), *_unusable(found, providers), *missing_place(found)]
+    absent = (Problem(name, what) for name, what in found.absent.items())
+    return [Problem("backends", "there is none"), *absent, *missing_place(found)]
 
 
 def _unusable(found: Config, providers: Mapping[str, Provider]) -> list[Problem]:
@@ -86,7 +87,7 @@ def _lines(found: Config) -> list[str]:
         f"  backends  {', '.join(backends) or 'none'}",
         *(f"  route     {route}" for route in routes),
         f"  default   {_default(found) or 'none'}",
-        f"  journal   {found.journal.file() or 'in memory'}",
+        f"  journal   {_journal_words(found)}",
     ]
 
 
@@ -99,9 +100,17 @@ def _default(found: Config) -> str | None:
     return found.default or only
 
 
+def _journal_words(found: Config) -> str:
+    if found.journal.advice:
+        return "unknown"
+    url = found.journal.url
+    driven = f" ({found.journal.engine})" if url else ""
+    return f"{found.journal.place() or 'in memory'}{driven}"
+
+
 def check_form(found: Config, concerns: Sequence[Problem]) -> dict[str, Any]:
     """Return a configuration without mistakes as JSON has it."""
-    journal = found.journal.file()
+    journal = None if found.journal.advice else found.journal.place()
     return {
         "ok": True,
         "source": str(found.source) if found.source else None,

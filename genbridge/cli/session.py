@@ -21,6 +21,7 @@ from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
     from genbridge.client import Client
+    from genbridge.databases import DatabaseUrl
     from genbridge.ledger import Ledger
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ def open_ledger(session: Session) -> Ledger:
     """Return the record that a run looks at, which is that of its client."""
     from genbridge.ledger import Ledger  # noqa: PLC0415 (loaded when it is used)
 
-    if session.journal is not None and not session.journal.exists():
+    if isinstance(session.journal, Path) and not session.journal.exists():
         raise JournalError(f"there is no record of jobs at {str(session.journal)!r}; look at the path")
     journal = _state_folder() / "sandbox.db" if session.sandbox and session.journal is None else session.journal
     return Ledger(session.config, journal=journal)
@@ -68,7 +69,7 @@ class Session:
     connect: Callable[[Session], Client] = connect
     ledger: Callable[[Session], Ledger] = open_ledger
     config: Path | None = None
-    journal: Path | None = None
+    journal: Path | DatabaseUrl | None = None
     sandbox: bool = False
     verbosity: int = 0
     json: bool = False
@@ -115,14 +116,14 @@ class Session:
         return error
 
     def command(self, *words: str) -> str:
-        """Return a command line that reaches the same jobs as this run."""
+        """Return a command line that reaches the same jobs as this run; the password of a database is to be put in again."""
         options: list[str] = []
         if self.sandbox:
             options.append("--sandbox")
         if self.config is not None:
             options += ["--config", str(self.config)]
         if self.journal is not None:
-            options += ["--journal", str(self.journal)]
+            options += ["--journal", getattr(self.journal, "named", str(self.journal))]
         return shlex.join(["genbridge", *options, *words])
 
 
@@ -142,6 +143,23 @@ def _listen(context: click.Context, _parameter: click.Parameter, value: int) -> 
     return value
 
 
+class Journal(click.Path):
+    """Where the record of jobs is: a file, a database, or where one of these is written."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path or URL; what cannot be one is wrong usage, and is not repeated where it may hold a password."""
+        from genbridge.databases import place_in  # noqa: PLC0415 (loaded when it is used)
+
+        try:
+            place = place_in(value) if isinstance(value, str) else value
+        except ConfigError as error:
+            self.fail(error.message, param, ctx)
+        return super().convert(place, param, ctx) if isinstance(place, Path) else place
+
+
 def shared(command: Callable[..., T]) -> Callable[..., T]:
     """Add the options that may stand before or after the name of a command."""
     option = partial(click.option, expose_value=False, callback=_keep)
@@ -150,7 +168,12 @@ def shared(command: Callable[..., T]) -> Callable[..., T]:
         click.option(
             "-v", "--verbose", count=True, expose_value=False, callback=_listen, help="Log to stderr; -vv for every detail."
         ),
-        option("--journal", type=path, help="The file with the record of jobs."),
+        option(
+            "--journal",
+            metavar="FILE|URL",
+            type=Journal(),
+            help="The file or the postgresql:// URL with the record of jobs; env:NAME or file:PATH for where the URL is written.",
+        ),
         option("--config", type=path, help="The configuration file, instead of the one that is found."),
         option("--sandbox", is_flag=True, help="Use the emulated services: no key, no network, no cost."),
     ):
