@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -36,6 +37,37 @@ _ALMOST_URL = re.compile(r"postgres(?:ql)?:|[^/\\@:\s]*:[^/\\@\s]+@|(?:.*\s)?(?:
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _SECRET_FIELD = re.compile("pass(?!file)|secret", re.IGNORECASE)
 _SHOWN_FIELDS = ("host", "hostaddr", "port", "user", "dbname", "sslmode", "target_session_attrs")
+_TROUBLES = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (
+            "password authentication failed",
+            "the database's server at {url.server} refuses user {user!r} with this password; look at both in its URL",
+        ),
+        (
+            "no password supplied",
+            "the database's server at {url.server} asks user {user!r} for a password; put it into the URL, or into ~/.pgpass",
+        ),
+        (
+            'database "[^"]*" does not exist',
+            "there is no database {url.database!r} on the server at {url.server}; create it with: {create}",
+        ),
+        ('role "[^"]*" does not exist', "the database's server at {url.server} knows no user {user!r}; look at the URL"),
+        (
+            "no pg_hba.conf entry|pg_hba.conf rejects",
+            "the database's server at {url.server} lets nobody in from this machine as {user!r}; allow it in its pg_hba.conf",
+        ),
+        (
+            "too many clients|remaining connection slots|too many connections",
+            "the database's server at {url.server} has no connection left; raise its max_connections, or run fewer workers",
+        ),
+        (
+            "Connection refused|timeout expired|timed out|failed to resolve|could not translate|No route|unreachable|No such file",
+            "the database's server at {url.server} cannot be reached ({why}); see that it runs, and that its URL is right",
+        ),
+    )
+)
+"""What drivers say of a connection that does not come about, and what that means."""
 _EXAMPLE = "postgresql://user:password@host:5432/name"
 _HIDDEN = "***"
 
@@ -71,7 +103,7 @@ class DatabaseUrl:
     `named` is how somebody named it: `env:VARIABLE`, `file:PATH`, or else the URL as it is shown.
     """
 
-    __slots__ = ("_passwords", "_secret", "_shown", "database", "named", "scheme", "server", "user")
+    __slots__ = ("_passwords", "_secret", "_shown", "database", "named", "scheme", "servers", "user")
 
     def __init__(self, text: str, *, named: str = "") -> None:
         parts = _parts(text)
@@ -79,7 +111,7 @@ class DatabaseUrl:
         self.scheme = parts.scheme
         self.user = unquote(fields.get("user", parts.user))
         self.database = unquote(fields.get("dbname", parts.name)) or self.user
-        self.server = _server(parts, fields)
+        self.servers = _servers(parts, fields)
         self._secret = Secret(parts.scheme + text[len(parts.scheme) :])
         self._passwords = tuple(dict.fromkeys(form for secret in parts.secrets() for form in (secret, unquote(secret))))
         self._shown = parts.shown()
@@ -89,6 +121,11 @@ class DatabaseUrl:
     def parse(cls, text: str, *, named: str = "") -> DatabaseUrl:
         """Return the URL in a text; raises `ConfigError` when it is none."""
         return cls(text.strip(), named=named)
+
+    @property
+    def server(self) -> str:
+        """Where the database is, in words."""
+        return ",".join(":".join(filter(None, pair)) for pair in self.servers) or "localhost"
 
     @property
     def has_password(self) -> bool:
@@ -109,6 +146,13 @@ class DatabaseUrl:
         for password in self._passwords:
             text = _struck(password, text, visible=password in self._shown)
         return text
+
+    def trouble(self, said: str) -> str | None:
+        """Return what keeps the database from being reached and what to do, where a driver's words tell it."""
+        for pattern, words in _TROUBLES:
+            if found := pattern.search(said):
+                return words.format(url=self, why=found[0], user=self.user or "none", create=_createdb(self))
+        return None
 
     def __str__(self) -> str:
         return self._shown
@@ -180,11 +224,17 @@ def _field_shown(name: str, value: str) -> str:
     return _HIDDEN if _SECRET_FIELD.search(name) else value
 
 
-def _server(parts: _Parts, fields: Mapping[str, str]) -> str:
-    """Return the server in words: its host and port, each as far as the URL says it."""
-    if "host" in fields:
-        return unquote(":".join(filter(None, [fields["host"], fields.get("port", "")])))
-    return ",".join(":".join(filter(None, [unquote(host), port])) for host, port in parts.hosts) or "this machine"
+def _servers(parts: _Parts, fields: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the hosts and ports that are tried, each as far as the URL says it."""
+    if "host" in fields or "port" in fields:
+        return ((unquote(fields.get("host", parts.hosts[0][0])), fields.get("port", parts.hosts[0][1])),)
+    return tuple((unquote(host), port) for host, port in parts.hosts)
+
+
+def _createdb(url: DatabaseUrl) -> str:
+    host, port = url.servers[0]
+    given = (("-h", host.strip("[]")), ("-p", port), ("-U", url.user))
+    return shlex.join(["createdb", *(word for pair in given if pair[1] for word in pair), url.database])
 
 
 def _struck(password: str, text: str, *, visible: bool) -> str:

@@ -69,7 +69,7 @@ def test_it_tells_its_parts() -> None:
     assert ("postgresql", "me@home", "db:5433,[::1]", "my jobs") == (url.scheme, url.user, url.server, url.database)
     other = DatabaseUrl.parse("postgresql://?user=you&host=%2Frun%2Fpg&port=1")
     assert ("you", "/run/pg:1", "you", False) == (other.user, other.server, other.database, other.has_password)
-    assert "this machine" == DatabaseUrl.parse("postgresql:///jobs").server
+    assert "localhost" == DatabaseUrl.parse("postgresql:///jobs").server
 
 
 def test_the_libpq_of_the_driver_reads_the_same() -> None:
@@ -176,6 +176,39 @@ def test_a_password_that_is_shown_anyway_does_not_garble_a_message() -> None:
     assert said == url.struck_from(said)
     assert "postgresql://postgres:***@db/jobs" == url.struck_from(url.reveal())
     assert "at postgres:***@db" == url.struck_from("at postgres:postgres@db")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            'FATAL:  password authentication failed for user "me"',
+            "db:5432 refuses user 'me' with this password; look at both",
+        ),
+        ("fe_sendauth: no password supplied", "the database's server at db:5432 asks user 'me' for a password"),
+        ('FATAL:  database "jobs" does not exist', "create it with: createdb -h db -p 5432 -U me jobs"),
+        ('FATAL:  role "me" does not exist', "the database's server at db:5432 knows no user 'me'"),
+        ('FATAL:  no pg_hba.conf entry for host "1.2.3.4"', "the database's server at db:5432 lets nobody in from this machine"),
+        ("FATAL:  sorry, too many clients already", "the database's server at db:5432 has no connection left"),
+        ("connection refused: Connection refused", "the database's server at db:5432 cannot be reached (Connection refused)"),
+        ("failed to resolve host 'db': [Errno -2]", "the database's server at db:5432 cannot be reached (failed to resolve)"),
+    ],
+)
+def test_it_says_what_keeps_it_from_being_reached(said: str, expected: str) -> None:
+    """And what to do."""
+    assert expected in str(DatabaseUrl.parse(URL).trouble(said))
+
+
+def test_what_nobody_knows_is_no_known_trouble() -> None:
+    """Whoever asks says what was said."""
+    assert DatabaseUrl.parse(URL).trouble("FATAL:  the moon is full") is None
+
+
+def test_a_database_is_created_where_its_url_says() -> None:
+    """As far as it says it, in words that can be pasted into a shell."""
+    said = 'database "x" does not exist'
+    assert str(DatabaseUrl.parse("postgresql:///my%20jobs").trouble(said)).endswith("createdb 'my jobs'")
+    assert str(DatabaseUrl.parse("postgresql://[::1],db/jobs").trouble(said)).endswith("createdb -h ::1 jobs")
 
 
 # Where it is written.

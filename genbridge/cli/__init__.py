@@ -20,6 +20,7 @@ _HOMES = {
     "backends": Home("backends", "List the configured backends, where they go, and whether they have a key."),
     "batch": Home("batch", "Make everything that FILE asks for, a request on each line, and save it in a folder."),
     "config": Home("config", "Look at the configuration."),
+    "db": Home("db", "Make and upgrade the tables of a record of jobs in a database."),
     "generate": Home("generate", "Make an image or a video from PROMPT, save it, and print where it is."),
     "jobs": Home("jobs", "See, collect, cancel and resume jobs that are on record."),
     "models": Home("models", "List the models, what they take and what they cost."),

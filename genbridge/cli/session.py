@@ -181,6 +181,21 @@ def shared(command: Callable[..., T]) -> Callable[..., T]:
     return command
 
 
+def database_option(command: Callable[..., T]) -> Callable[..., T]:
+    """Add `--db`, which is `--journal` for who needs a database."""
+    text = "The database, as postgresql://… or env:NAME; else the one of --journal, or of the configuration."
+    add = click.option("--db", "journal", metavar="URL", type=Journal(), expose_value=False, callback=_keep_database, help=text)
+    return add(command)
+
+
+def _keep_database(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    if isinstance(value, Path):
+        raise click.BadParameter("it is a file's path; give a URL, as postgresql://… or env:NAME", context, parameter)
+    if value is not None:
+        context.ensure_object(Session).journal = value
+    return value
+
+
 def with_json(command: Callable[..., T]) -> Callable[..., T]:
     """Add `--json`."""
     add = click.option(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,7 @@ import attrs
 
 from genbridge.budgets import Budget
 from genbridge.databases import DatabaseUrl
+from genbridge.errors import JournalError
 from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
@@ -249,6 +251,18 @@ class Counts:
     undriven: int = 0
 
 
+def need_drivers() -> None:
+    """Raise `JournalError` unless what reaches databases is installed."""
+    trouble = ""
+    try:
+        for name in ("psycopg", "procrastinate"):
+            import_module(name)
+    except ImportError as error:
+        trouble = str(error)
+    if trouble:
+        raise JournalError(f'a journal in a database needs more packages ({trouble}): pip install "genbridge[distributed]"')
+
+
 def open_journal(
     place: Path | DatabaseUrl | None, *, now: Callable[[], float] | None = None, engine: Engine | None = None
 ) -> Journal:
@@ -258,6 +272,7 @@ def open_journal(
     to workers; without one, whoever submits a job drives it.
     """
     if isinstance(place, DatabaseUrl):
+        need_drivers()
         from genbridge.journal.postgres import PostgresJournal  # noqa: PLC0415 (only where there is a database)
 
         return PostgresJournal(place, engine=engine)

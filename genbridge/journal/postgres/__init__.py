@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -79,7 +80,8 @@ class PostgresJournal(SqlJournal):
             )
         if number < VERSION:
             state = "is of an older release" if number else "has no tables yet"
-            raise JournalError(f"the journal {str(self.url)!r} {state}; run `genbridge db upgrade`")
+            upgrade = f"genbridge db upgrade --db {shlex.quote(self.url.named)}"
+            raise JournalError(f"the journal {str(self.url)!r} {state}; run: {upgrade}")
 
     async def aclose(self) -> None:
         """Let go of all leases, with a ticket for each unfinished job, and disconnect."""

@@ -5,16 +5,19 @@ A release adds a step and changes none. All are taken in one transaction, which 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import attrs
 import psycopg
 from procrastinate.schema import SchemaManager
 
 from genbridge.databases import DatabaseUrl
 from genbridge.errors import JournalError
 from genbridge.journal.postgres.connection import SCHEMA, options
+
+T = TypeVar("T")
 
 _OURS = "genbridge"
 _ENGINE = "procrastinate"
@@ -196,15 +199,44 @@ VERSION = len(_STEPS)
 """The version of our tables: how many steps were taken."""
 
 
+@attrs.frozen(kw_only=True)
+class Standing:
+    """Which tables a database has, and which this release wants: ours by a number, the engine's by the name of its last step.
+
+    `lacking` are the steps that an upgrade takes.
+    """
+
+    version: int
+    wanted: int
+    engine: str | None
+    engine_wanted: str
+    lacking: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether this release can use them."""
+        return self.version == self.wanted and not self.lacking
+
+
 def upgrade(url: DatabaseUrl) -> list[str]:
     """Take the steps that a database lacks; return their names. Raises `JournalError` when that cannot be done."""
-    trouble = ""
+    return _on(url, _upgraded, "brought up to date")
+
+
+def standing(url: DatabaseUrl) -> Standing:
+    """Return which tables a database has. Raises `JournalError` when it cannot be looked at."""
+    return _on(url, _standing, "looked at")
+
+
+def _on(url: DatabaseUrl, work: Callable[[psycopg.Connection[Any]], T], what: str) -> T:
+    """Do some work in one transaction; `what` (a participle) is what cannot be done to the database when it fails."""
+    said = ""
     try:
         with psycopg.connect(**options(url)) as connection:
-            return _upgraded(connection)
+            return work(connection)
     except psycopg.Error as error:
-        trouble = url.struck_from(" ".join(str(error).split()))
-    raise JournalError(f"the database {str(url)!r} cannot be brought up to date ({trouble}); look at it and at its URL")
+        said = " ".join(url.struck_from(str(error)).split())
+    raise JournalError(url.trouble(said) or f"the database {str(url)!r} cannot be {what} ({said}); look at it and at its URL")
 
 
 def version(connection: psycopg.Connection[Any]) -> int:
@@ -227,6 +259,22 @@ def _upgraded(connection: psycopg.Connection[Any]) -> list[str]:
             new.append(f"{part} {name}")
         connection.execute(f"insert into {SCHEMA}.steps (part, name) values (%s, %s)", (part, name))  # noqa: S608 (our own name)
     return new
+
+
+def _standing(connection: psycopg.Connection[Any]) -> Standing:
+    number = version(connection)
+    there = connection.execute(f"select to_regclass('{SCHEMA}.steps')").fetchone()
+    rows = connection.execute(f"select part, name from {SCHEMA}.steps").fetchall() if there and there[0] else []  # noqa: S608
+    taken = set(rows)
+    steps = [*_engine_steps(taken), *_our_steps()]
+    engine = [name for part, name, _ in steps if part == _ENGINE]
+    return Standing(
+        version=number,
+        wanted=VERSION,
+        engine=max((name for part, name in taken if part == _ENGINE and name != "schema"), default=None),
+        engine_wanted=max(name for name in engine if name != "schema"),
+        lacking=tuple(f"{part} {name}" for part, name, text in steps if text and (part, name) not in taken),
+    )
 
 
 def _our_steps() -> Sequence[tuple[str, str, str]]:

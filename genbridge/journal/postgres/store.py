@@ -71,8 +71,7 @@ class DatabaseStore(Store[Connection]):
 
     def connect(self) -> Connection:
         """Connect, and see that the tables are there."""
-        settings = options(self._url, autocommit=True)
-        db = Connection(lambda: psycopg.connect(**settings))
+        db = Connection(lambda: psycopg.connect(**options(self._url, autocommit=True)))
         try:
             self._prepare(db)
         except BaseException:
@@ -106,6 +105,8 @@ class DatabaseStore(Store[Connection]):
     def error(self, what: str, error: Exception) -> JournalError:
         """Return the error that says what (a participle) could not be done."""
         said = " ".join(self._url.struck_from(str(error)).split())
+        if trouble := self._url.trouble(said):
+            return JournalError(trouble)
         return JournalError(f"the journal {str(self._url)!r} cannot be {what} ({said}); look at the database and at its URL")
 
     def committed(self, db: Connection, batch: Sequence[Work]) -> list[Outcome]:
