@@ -28,7 +28,7 @@ SEAMS = "genbridge.seams"
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
     r"(?:(?P<user>[^:@/?#\[\]]*)(?::(?P<password>[^@/?#\[\]]*))?@)?"
-    r"(?P<hosts>[^@/?#]*)(?:/(?P<name>[^?#]*))?(?:\?(?P<query>[^#]*))?"
+    r"(?P<hosts>[^@/?#]*)(?:/(?P<name>[^?#@]*))?(?:\?(?P<query>[^#@]*))?"
 )
 _HOST = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")

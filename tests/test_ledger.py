@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
+from judges import job_at
+from postgres import Server
 
-from genbridge import Client, ConfigError, ImageRequest, JournalError
+from genbridge import Client, ConfigError, ImageRequest, JobStatus, JournalError, Media
+from genbridge.budgets import Budget
+from genbridge.databases import DatabaseUrl
+from genbridge.journal import open_journal
 from genbridge.ledger import Ledger
 
 
@@ -44,10 +50,32 @@ async def test_it_is_where_the_configuration_says(tmp_path: Path) -> None:
 
 def test_a_mistake_in_where_it_is_is_an_error(tmp_path: Path) -> None:
     """It says which."""
-    (tmp_path / "genbridge.toml").write_text('[journal]\npath = "postgresql://here"\n')
+    (tmp_path / "genbridge.toml").write_text('[journal]\npath = "mysql://here"\n')
     with pytest.raises(ConfigError, match="1 mistake") as caught:
         Ledger(tmp_path / "genbridge.toml")
     assert ["journal.path"] == [problem.field for problem in caught.value.problems]
+
+
+async def test_it_may_be_in_a_database(database: str, tmp_path: Path) -> None:
+    """Named by its URL, or by a configuration that says where that is written."""
+    url = DatabaseUrl.parse(database)
+    journal = open_journal(url)
+    await journal.open()
+    job = attrs.evolve(job_at("imini", Media.IMAGE, "p1"), id="one", status=JobStatus.PENDING, provider_id=None)
+    await journal.add(job, Budget())
+    await journal.aclose()
+    (tmp_path / "url").write_text(database)
+    (tmp_path / "genbridge.toml").write_text('[journal]\npath = "file:url"\n')
+    for ledger in (Ledger(journal=url), Ledger(tmp_path / "genbridge.toml")):
+        async with ledger:
+            assert (["one"], "one") == ([each.id async for each in ledger.jobs()], ledger.job("o").id)
+
+
+async def test_a_database_that_is_not_there_is_no_empty_record(postgres: Server) -> None:
+    """Only a look into it can tell, and a mistyped one is an error."""
+    with pytest.raises(JournalError, match="there is no database 'nowhere' on the server"):
+        async with Ledger(journal=DatabaseUrl.parse(postgres.url("nowhere"))):
+            pass
 
 
 async def test_a_record_that_is_not_there_is_empty_and_is_not_made(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def shared(command: Callable[..., T]) -> Callable[..., T]:
 def database_option(command: Callable[..., T]) -> Callable[..., T]:
     """Add `--db`, which is `--journal` for who needs a database."""
     text = "The database, as postgresql://… or env:NAME; else the one of --journal, or of the configuration."
-    add = click.option("--db", "journal", metavar="URL", type=Journal(), expose_value=False, callback=_keep_database, help=text)
+    add = click.option("--db", metavar="URL", type=Journal(), expose_value=False, callback=_keep_database, help=text)
     return add(command)
 
 

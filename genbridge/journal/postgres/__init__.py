@@ -18,7 +18,7 @@ from genbridge.journal import Counts, Heard, Lease, Report
 from genbridge.journal.postgres.connection import Connection
 from genbridge.journal.postgres.drivers import SharedDrivers
 from genbridge.journal.postgres.listening import Listener
-from genbridge.journal.postgres.schema import VERSION, version
+from genbridge.journal.postgres.schema import VERSION, newer, version
 from genbridge.journal.postgres.store import DatabaseStore
 from genbridge.journal.sql import SqlJournal
 from genbridge.types import Job, JobStatus
@@ -74,10 +74,7 @@ class PostgresJournal(SqlJournal):
         """See that the tables are there, and those of this release."""
         number = version(db.raw)
         if number > VERSION:
-            raise JournalError(
-                f"the journal {str(self.url)!r} was made by a newer genbridge (its version is {number}, this one reads {VERSION}); "
-                "upgrade genbridge"
-            )
+            raise newer(self.url, number)
         if number < VERSION:
             state = "is of an older release" if number else "has no tables yet"
             upgrade = f"genbridge db upgrade --db {shlex.quote(self.url.named)}"

@@ -6,6 +6,7 @@ A release adds a step and changes none. All are taken in one transaction, which 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -220,7 +221,7 @@ class Standing:
 
 def upgrade(url: DatabaseUrl) -> list[str]:
     """Take the steps that a database lacks; return their names. Raises `JournalError` when that cannot be done."""
-    return _on(url, _upgraded, "brought up to date")
+    return _on(url, partial(_upgraded, url), "brought up to date")
 
 
 def standing(url: DatabaseUrl) -> Standing:
@@ -247,8 +248,16 @@ def version(connection: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
-def _upgraded(connection: psycopg.Connection[Any]) -> list[str]:
+def newer(url: DatabaseUrl, number: int) -> JournalError:
+    """Return the error that says that a database is of a newer release."""
+    numbers = f"its version is {number}, this one reads {VERSION}"
+    return JournalError(f"the journal {str(url)!r} was made by a newer genbridge ({numbers}); upgrade genbridge")
+
+
+def _upgraded(url: DatabaseUrl, connection: psycopg.Connection[Any]) -> list[str]:
     connection.execute(_BEGINNING)
+    if (number := version(connection)) > VERSION:
+        raise newer(url, number)
     taken = set(connection.execute(f"select part, name from {SCHEMA}.steps").fetchall())  # noqa: S608 (our own name)
     new: list[str] = []
     for part, name, text in (*_engine_steps(taken), *_our_steps()):
