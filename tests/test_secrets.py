@@ -18,7 +18,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -32,6 +32,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from hunt import Trail, forms, hunt
+from postgres import Server
 from studio import KEY as STUDIO_KEY
 from studio import InlineJournal, Studio
 
@@ -57,7 +58,10 @@ from genbridge import (
     hookimpl,
 )
 from genbridge.backends import Account
-from genbridge.config import BackendConfig, Config, JournalConfig, PollConfig, Secret, load, missing_keys
+from genbridge.config import BackendConfig, Config, JournalConfig, PollConfig, Secret, load, load_journal, missing_keys
+from genbridge.databases import DatabaseUrl, place_in
+from genbridge.journal import Heard, Paused, open_journal
+from genbridge.ledger import Ledger
 from genbridge.plugins import installed, plugin_of
 from genbridge.sandbox import Sandbox
 from genbridge.sandbox import server as sandbox_server
@@ -770,6 +774,187 @@ async def test_no_hook_follows_a_redirect(tmp_path: Path, trail: Trail, status: 
     assert {"TransportError"} == {type(value).__name__ for value in came.values()}
     assert (set(), {"/x"}) == (set(other.asked), set(asked))
     assert [] == trail.leaks()
+
+
+# The password of a database.
+
+
+SECRET = "p@ss/w:rd 100%&=#?+[x]"
+"""A password that a URL has to write in another way."""
+ENCODED = quote(SECRET, safe="")
+BAD_URLS = {
+    "as it is": "postgresql://hunter:{plain}@127.0.0.1/jobs",
+    "two at signs": "postgresql://hunter:{key}@x@127.0.0.1/jobs",
+    "a slash": "postgresql://hunter:1/{key}@127.0.0.1/jobs",
+    "a question mark": "postgresql://hunter:1?{key}@127.0.0.1/jobs",
+    "a hash": "postgresql://hunter:{key}#@127.0.0.1/jobs",
+    "a bracket": "postgresql://hunter:{key}[@127.0.0.1/jobs",
+    "an open bracket": "postgresql://hunter:{key}@[::1/jobs",
+    "half an escape": "postgresql://hunter:{key}%4@127.0.0.1/jobs",
+    "a zero": "postgresql://hunter:{key}%00@127.0.0.1/jobs",
+    "a space": "postgresql://hunter:{key} @127.0.0.1/jobs",
+    "a line": "postgresql://hunter:{key}\\n@127.0.0.1/jobs",
+    "a port that is none": "postgresql://hunter:{key}@127.0.0.1:{key}/jobs",
+    "a port that is too high": "postgresql://hunter:{key}@127.0.0.1:99999/jobs",
+    "no name": "postgresql://hunter@127.0.0.1/jobs?{key}",
+    "two values": "postgresql://hunter@127.0.0.1/jobs?password={key}={key}",
+    "one slash": "postgresql:/hunter:{key}@127.0.0.1/jobs",
+    "no scheme": "hunter:{key}@127.0.0.1/jobs",
+    "another scheme": "mysql://hunter:{key}@127.0.0.1/jobs",
+    "an odd scheme": "{key}://127.0.0.1/jobs",
+    "a connection string": "host=127.0.0.1 password={key}",
+}
+"""What somebody may take for a URL, or mistype."""
+
+
+@pytest.fixture
+def scent() -> Iterator[Trail]:
+    """Give a trail that leads to the password of a database."""
+    trail = Trail(SECRET)
+    with trail.following():
+        yield trail
+
+
+def run_command(*words: str) -> None:
+    """Run a command line in this process."""
+    from genbridge.cli import app
+
+    with suppress(SystemExit):
+        app.main(list(words), prog_name="genbridge")
+
+
+def _readers(folder: Path, text: str) -> dict[str, Callable[[], object]]:
+    """Return all that reads where a journal is, with a text there."""
+    file, other, plain = folder / "genbridge.toml", folder / "other.toml", folder / "url"
+    file.write_text(f"[journal]\npath = {json.dumps(text)}\nengine = {json.dumps(text)}\nurl = {json.dumps(text)}\n")
+    other.write_text('[journal]\npath = "file:url"\n')
+    plain.write_text(text)
+    return {
+        "a configuration": lambda: load(file),
+        "the journal's part of it": lambda: load_journal(file),
+        "a configuration with a file": lambda: load_journal(other),
+        "the environment": lambda: place_in("env:JOBS", env={"JOBS": text}),
+        "a caller": lambda: place_in(text, env={}),
+        "the URL itself": lambda: DatabaseUrl.parse(text),
+    }
+
+
+@pytest.mark.parametrize("form", BAD_URLS)
+def test_what_is_no_url_shows_no_password(tmp_path: Path, scent: Trail, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Wherever it is read, and whatever is wrong with it."""
+    text = BAD_URLS[form].format(key=ENCODED, plain=SECRET)
+    refused = 0
+    for label, read in _readers(tmp_path, text).items():
+        try:
+            scent.note(label, read())
+        except GenbridgeError as error:
+            refused += 1
+            # Of variables nothing is promised here, as the file's text is one.
+            scent.error(label, error, variables=False)
+    monkeypatch.setenv("JOBS", text)
+    for words in (["--journal", text], ["--journal", "env:JOBS"], ["--config", str(tmp_path / "genbridge.toml")]):
+        run_command("jobs", "list", "--json", *words)
+        run_command(*words, "config", "check")
+    assert refused
+    assert [] == scent.leaks()
+
+
+@pytest.fixture(scope="module")
+def guarded(postgres: Server, template: str) -> str:
+    """Return the URL of a database with tables, for a user with the password."""
+    import psycopg
+    from psycopg import sql
+
+    database = postgres.make_database(template)
+    with psycopg.connect(database) as connection:
+        connection.execute(sql.SQL("create role hunter superuser login password {}").format(sql.Literal(SECRET)))
+    return database.replace(f"postgres:{postgres.password}@", f"hunter:{ENCODED}@")
+
+
+TROUBLES: dict[str, Callable[[str, Server], str]] = {
+    "nothing": lambda url, server: url,
+    "in the query": lambda url, server: f"{url.replace(f':{ENCODED}', '')}?password={ENCODED}",
+    "in capitals": lambda url, server: url.replace("postgresql", "POSTGRESQL"),
+    "another password": lambda url, server: url.replace(ENCODED, f"x{ENCODED}"),
+    "another user": lambda url, server: url.replace("hunter:", "nobody:"),
+    "no such database": lambda url, server: f"{url}x",
+    "no server": lambda url, server: url.replace(f":{server.port}", ":1"),
+    "no host": lambda url, server: url.replace("127.0.0.1", "db.invalid"),
+    "no socket": lambda url, server: f"postgresql:///jobs?host=/nowhere&user=hunter&password={ENCODED}",
+    "a file of passwords": lambda url, server: f"{url.replace(f':{ENCODED}', '')}?passfile=/nowhere",
+    "a service": lambda url, server: f"{url}?service=nowhere",
+    "an odd mode": lambda url, server: f"{url}?sslmode=odd",
+    "an option that is none": lambda url, server: f"{url}?odd=1",
+    "a setting that is none": lambda url, server: f"{url}?options=-c%20odd%3D1",
+    "encryption": lambda url, server: f"{url}?sslmode=verify-full&sslpassword={ENCODED}",
+    "an unknown option": lambda url, server: f"{url}?passwort={ENCODED}",
+}
+"""What may be the matter with a URL that can be read."""
+
+
+async def _use(trail: Trail, url: DatabaseUrl) -> None:
+    """Do with a database all that is done with one, and note what comes of it."""
+    from genbridge.journal.postgres import schema
+
+    for step in (schema.upgrade, schema.standing):
+        try:
+            trail.note("the tables", step(url))
+        except GenbridgeError as error:
+            trail.error("the tables", error)
+    for opened in (Ledger(journal=url), open_journal(url)):
+        try:
+            await (opened.__aenter__() if isinstance(opened, Ledger) else opened.open())
+            trail.objects()
+            await (opened.__aexit__() if isinstance(opened, Ledger) else opened.aclose())
+        except GenbridgeError as error:
+            trail.error("the opening", error)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_whatever_is_wrong_with_a_database_its_password_is_nowhere(
+    guarded: str, postgres: Server, scent: Trail, tmp_path: Path, trouble: str
+) -> None:
+    """Not in a log, an error, a traceback, an object, in what is printed, nor in the database."""
+    text = TROUBLES[trouble](guarded, postgres)
+    await _use(scent, DatabaseUrl.parse(text))
+    (tmp_path / "genbridge.toml").write_text(f"[journal]\npath = {json.dumps(text)}\n")
+    commands = ["jobs list --journal", "jobs show x --json --journal", "db upgrade --json --journal", "config check --config"]
+    for command in commands:
+        await asyncio.to_thread(run_command, *command.split(), str(tmp_path / "genbridge.toml") if "config" in command else text)
+    scent.objects()
+    scent.note("the database", _contents(guarded))
+    assert [] == scent.leaks()
+
+
+def _contents(url: str) -> str:
+    """Return all that is in our tables, and what the server says of who is connected."""
+    import psycopg
+
+    names = "select format('%I.%I', table_schema, table_name) from information_schema.tables where table_schema = 'genbridge'"
+    with psycopg.connect(url) as connection:
+        tables = [name for (name,) in connection.execute(names).fetchall()] + ["pg_stat_activity"]
+        return repr([connection.execute(f"select t::text from {name} t".encode()).fetchall() for name in tables])
+
+
+async def test_a_database_that_goes_away_takes_its_password_along(postgres: Server, guarded: str, scent: Trail) -> None:
+    """What was asked meanwhile fails, and is told of, without it."""
+    import psycopg
+
+    from genbridge.journal.postgres import PostgresJournal
+
+    journal = PostgresJournal(DatabaseUrl.parse(guarded), patience=0.2)
+    await journal.open()
+    journal.listen(lambda job_id: None, Heard.CHANGES)
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("alter role hunter nologin")
+        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'hunter'")
+        with pytest.raises(JournalError) as caught:
+            await journal.pause("main", 1.0, Paused.POLLS)
+        connection.execute("alter role hunter login")
+    scent.error("the write", caught.value)
+    scent.objects()
+    await journal.aclose()
+    assert [] == scent.leaks()
 
 
 # The hunt itself.

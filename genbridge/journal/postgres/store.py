@@ -71,13 +71,21 @@ class DatabaseStore(Store[Connection]):
 
     def connect(self) -> Connection:
         """Connect, and see that the tables are there."""
-        db = Connection(lambda: psycopg.connect(**options(self._url, autocommit=True)))
+        db = self._connection()
         try:
             self._prepare(db)
         except BaseException:
             db.close()
             raise
         return db
+
+    def _connection(self) -> Connection:
+        try:
+            return Connection(lambda: psycopg.connect(**options(self._url, autocommit=True)))
+        except psycopg.Error as error:
+            failure = self.error("opened", error)
+        # Outside of `except`: the driver's error holds all that it was to connect with.
+        raise failure
 
     def close(self, db: Connection) -> None:
         """Disconnect."""
