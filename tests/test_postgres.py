@@ -287,6 +287,22 @@ async def test_the_sweep_gives_a_ticket_to_whatever_lacks_both_ticket_and_driver
     await dead.aclose()
 
 
+async def test_one_worker_of_all_sweeps_at_a_time(url: DatabaseUrl, database: str, journal: PostgresJournal) -> None:
+    """And again once the time between two sweeps has passed; also after the database's clock was set back."""
+    clock = WallClock()
+    other = PostgresJournal(url, engine=Tickets(), now=clock)
+    await other.open()
+    for number, (moved, found) in enumerate([(0, 1), (4, 0), (1, 1), (-3600, 1)]):
+        clock.seconds += moved
+        lease = await other.add(a_job(number), Budget())
+        with psycopg.connect(database, options="-c search_path=genbridge") as connection:
+            connection.execute("update jobs set owner = 'nobody' where id = %s", (f"job-{number}",))
+            connection.execute("delete from drivers")
+        assert lease is not None
+        assert (found > 0) == (await other.sweep(5.0) > 0)
+    await other.aclose()
+
+
 async def test_whoever_asks_for_jobs_to_be_driven_gets_one_ticket_for_each(journal: PostgresJournal, database: str) -> None:
     """A job in doubt is among them, and one that somebody drives is not."""
     lease, _ = await begun(journal, a_job(1))
@@ -380,8 +396,10 @@ async def test_what_had_better_be_looked_at_is_counted(url: DatabaseUrl) -> None
     await journal.release(lease)
     doubtful, _ = await begun(journal, a_job(3))
     await journal.unknown(doubtful, a_job(3))
-    clock.seconds += 60
+    clock.seconds += 20
     counts = await journal.counts()
     assert {JobStatus.PENDING: 3, JobStatus.UNKNOWN: 1} == counts.jobs
-    assert (60.0, 1) == (counts.oldest_waiting, counts.undriven)
+    assert (20.0, 0) == (counts.oldest_waiting, counts.undriven)
+    clock.seconds += 20
+    assert 3 == (await journal.counts()).undriven
     await journal.aclose()

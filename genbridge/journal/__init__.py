@@ -183,10 +183,11 @@ class SharedJournal(Journal, Protocol):
     async def call_for(self, job_ids: Sequence[str]) -> None:
         """Give a ticket to each of these unfinished jobs that has none and that no living driver has."""
 
-    async def sweep(self) -> int:
+    async def sweep(self, every: float = 0.0) -> int:
         """Give out again the tickets of dead workers, and one to each job that lacks a driver and a ticket.
 
-        Returns how many jobs got one. Those in doubt that nobody looks into any more are left to a person.
+        Nothing is done where somebody has in the last `every` seconds. Those in doubt that nobody looks into any more are left to a
+        person. Returns how many jobs got one.
         """
 
     async def ask_cancel(self, job_id: str) -> bool:

@@ -15,6 +15,7 @@ from genbridge.databases import DatabaseUrl
 from genbridge.engine import Engine, Ticket
 from genbridge.errors import JournalError
 from genbridge.journal import Counts, Heard, Lease, Report
+from genbridge.journal.drivers import DEAD_AFTER
 from genbridge.journal.postgres.connection import Connection
 from genbridge.journal.postgres.drivers import SharedDrivers
 from genbridge.journal.postgres.listening import Listener
@@ -25,11 +26,23 @@ from genbridge.types import Job, JobStatus
 
 _log = logging.getLogger(__name__)
 
+_SELDOM = 6
+"""In how many sweeps the jobs that wait are looked at once."""
 _LET_GO = "update jobs set owner = null where id = ? and epoch = ? and finished is null returning id, backend"
 _LEFT = "update jobs set owner = null where owner = ? and finished is null and status != 'unknown' returning id, backend"
 _WANTED = "select id, backend, owner from jobs where id = any(?) and finished is null"
-_SWEPT = "select id, backend, owner from jobs where finished is null and (owner is not null or status != 'unknown')"
+_DEAD = "owner is not null and not exists (select 1 from drivers where drivers.owner = jobs.owner and beat >= moment() - {after})"
+_ORPHANS = f"select id, backend from jobs where finished is null and {_DEAD.format(after=DEAD_AFTER)}"  # noqa: S608 (our own words)
+_WAITING = "select id, backend from jobs where finished is null and owner is null and status != 'unknown'"
 """A job in doubt that nobody has was looked up already."""
+_UNDRIVEN = (
+    f"select count(*) from jobs where finished is null and ({_DEAD.format(after=DEAD_AFTER)} "  # noqa: S608 (our own words)
+    "or owner is null and status not in ('pending', 'unknown'))"
+)
+_DUE = (
+    "insert into sweeps as s values (?, moment()) on conflict (what) do update set at = excluded.at "
+    "where s.at <= excluded.at - ? or s.at > excluded.at returning at"
+)
 _ASK = "update jobs set cancel_asked = moment(), cancel_answer = null where id = ? and finished is null"
 _ASKED = "select 1 from jobs where id = ? and finished is null and cancel_asked is not null and cancel_answer is null"
 _OBJECT = "update jobs set cancel_answer = ? where id = ? and cancel_asked is not null"
@@ -61,9 +74,9 @@ class PostgresJournal(SqlJournal):
         self.url = url
         self._engine = engine
         self._listeners: list[Listener] = []
-        drivers = SharedDrivers()
-        self._tables = self.store_class(url, drivers, self._prepare, now=now, patience=patience)
-        super().__init__(self._tables, drivers, self._tables.now)
+        self._drivers: SharedDrivers = SharedDrivers()
+        self._tables = self.store_class(url, self._drivers, self._prepare, now=now, patience=patience)
+        super().__init__(self._tables, self._drivers, self._tables.now)
 
     @property
     def gives_tickets(self) -> bool:
@@ -118,26 +131,42 @@ class PostgresJournal(SqlJournal):
 
     async def call_for(self, job_ids: Sequence[str]) -> None:
         """Give a ticket to each of these unfinished jobs that has none and that no living driver has."""
-        await self._store.do(lambda db: self._call(db, db.execute(_WANTED, (list(job_ids),)).fetchall()))
 
-    async def sweep(self) -> int:
-        """Give out again the tickets of dead workers, and one to each job that lacks a driver and a ticket."""
+        def work(db: Connection) -> None:
+            rows = db.execute(_WANTED, (list(job_ids),)).fetchall()
+            free = {owner: self._drivers.free(db, owner) for owner in {row["owner"] for row in rows} - {self.owner}}
+            self._give_lacking(db, [(job_id, backend) for job_id, backend, owner in rows if free.get(owner)])
+
+        await self._store.do(work)
+
+    async def sweep(self, every: float = 0.0) -> int:
+        """Give out again the tickets of dead workers, and one to each job that lacks a driver and a ticket.
+
+        That is done once in `every` seconds, whichever worker does it; the jobs that have only waited until now are many and their
+        tickets seldom lost, so these are looked at less often.
+        """
 
         def work(db: Connection) -> int:
-            if self._engine is not None:
-                self._engine.give_again(db.raw)
-            return self._call(db, db.execute(_SWEPT).fetchall())
+            if self._engine is None or not self._due(db, "orphans", every):
+                return 0
+            self._engine.give_again(db.raw)
+            self._drivers.bury(db)
+            given = self._give_lacking(db, db.execute(_ORPHANS).fetchall())
+            if self._due(db, "waiting", _SELDOM * every):
+                given += self._give_lacking(db, db.execute(_WAITING).fetchall())
+            return given
 
         return await self._store.do(work)
 
-    def _call(self, db: Connection, rows: Sequence[tuple[str, str, str | None]]) -> int:
-        """Give tickets to those of the jobs that need one; return how many."""
-        free = {owner: self._drivers.free(db, owner) for owner in {row[2] for row in rows} - {self.owner}}
-        wanted = [(job_id, backend) for job_id, backend, owner in rows if free.get(owner)]
-        if self._engine is None or not wanted:
+    def _due(self, db: Connection, what: str, every: float) -> bool:
+        return db.execute(_DUE, (what, every)).fetchone() is not None
+
+    def _give_lacking(self, db: Connection, rows: Sequence[tuple[str, str]]) -> int:
+        """Give tickets to those of the jobs that have none; return how many."""
+        if self._engine is None or not rows:
             return 0
-        held = self._engine.ticketed(db.raw, [job_id for job_id, _ in wanted])
-        return self._give(db, [pair for pair in wanted if pair[0] not in held])
+        held = self._engine.ticketed(db.raw, [job_id for job_id, _ in rows])
+        return self._give(db, [(job_id, backend) for job_id, backend in rows if job_id not in held])
 
     def _give(self, db: Connection, rows: Sequence[tuple[str, str]]) -> int:
         if self._engine is not None and rows:
@@ -189,9 +218,7 @@ class PostgresJournal(SqlJournal):
         def work(db: Connection) -> Counts:
             jobs = {JobStatus(status): int(number) for status, number in db.execute(_COUNTS)}
             oldest = db.execute(_OLDEST).fetchone()[0]
-            owners = [row[2] for row in db.execute(_SWEPT)]
-            free = {owner for owner in set(owners) - {self.owner} if self._drivers.free(db, owner)}
-            return Counts(jobs=jobs, oldest_waiting=oldest, undriven=sum(owner in free for owner in owners))
+            return Counts(jobs=jobs, oldest_waiting=oldest, undriven=db.execute(_UNDRIVEN).fetchone()[0])
 
         return await self._store.look(work)
 

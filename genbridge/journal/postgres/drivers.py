@@ -28,6 +28,12 @@ class SharedDrivers:
         alive = db.execute("select 1 from drivers where owner = ? and beat >= moment() - ?", (owner, DEAD_AFTER)).fetchone()
         return alive is None or self._gone(str(owner))
 
+    def bury(self, db: Database) -> None:
+        """Forget those whose process on this machine has gone, so that nobody waits for them to fall silent."""
+        for row in db.execute("select owner from drivers").fetchall():
+            if self._gone(row["owner"]):
+                db.execute("delete from drivers where owner = ?", (row["owner"],))
+
     def _gone(self, name: str) -> bool:
         owner = Owner.read(name)
         return owner is not None and owner.gone(self._me)

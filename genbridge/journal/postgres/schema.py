@@ -67,6 +67,7 @@ create table durations (
   odd double precision not null, odd_mean double precision not null,
   primary key (provider, model, media, variant, phase)
 );
+create table sweeps (what text primary key, at double precision not null);
 create table reports (owner text collate "C" primary key, at double precision not null, report text not null);
 
 -- What SQLite has too.
