@@ -30,10 +30,10 @@ from genbridge.errors import (
     NotFoundError,
     Problem,
     RequestError,
-    ServiceError,
 )
 from genbridge.journal import NOT_SENT, Journal, Lease
 from genbridge.polls import WATCH, Polls
+from genbridge.refusals import failure_of
 from genbridge.submits import Submits
 from genbridge.timing import Clock
 from genbridge.types import Failure, Job, JobStatus
@@ -406,13 +406,12 @@ class Scheduler:
     async def _give_up(self, drive: Drive, error: GenbridgeError) -> None:
         self._forget(drive)
         if drive.job.provider_id is None and drive.job.status in {JobStatus.PENDING, JobStatus.SUBMITTING} and drive.lease:
-            code = error.code if isinstance(error, ServiceError) else None
             drive.job = attrs.evolve(
                 drive.job,
                 status=JobStatus.FAILED,
                 finished_at=self._clock.now(),
                 cost=nothing(drive.job, "nothing was started"),
-                failure=Failure(message=str(error), code=code),
+                failure=failure_of(error),
             )
             await self._writer.write_now_or_later(self._journal.update, drive.lease, drive.job)
         if isinstance(error, BackendError):

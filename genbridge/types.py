@@ -236,10 +236,17 @@ class Quote(Cost):
 
 @attrs.frozen(kw_only=True)
 class Failure:
-    """Why a job did not succeed, in the service's words."""
+    """Why a job did not succeed, in the service's words.
+
+    Of a submit that started nothing, `kind` is the name of the error that it ended with, and what follows is what that error says.
+    """
 
     message: str
     code: str | None = None
+    kind: str | None = None
+    status: int | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -111,7 +111,8 @@ JOBS = st.builds(
     provider_id=MAYBE,
     progress=st.none() | st.floats(0, 1),
     cost=st.none() | COSTS,
-    failure=st.none() | st.builds(Failure, message=WORDS, code=MAYBE),
+    failure=st.none()
+    | st.builds(Failure, message=WORDS, code=MAYBE, kind=MAYBE, status=SIZES, request_id=MAYBE, retry_after=st.none() | NUMBERS),
     result=st.none() | RESULTS,
 )
 
