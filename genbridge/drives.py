@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING
 import attrs
 
 from genbridge.durations import Key, key_of
-from genbridge.errors import GenbridgeError, JobCancelledError, JobError, JobExpiredError, JobFailedError, SubmitUnknownError
+from genbridge.errors import (
+    GenbridgeError,
+    JobCancelledError,
+    JobError,
+    JobExpiredError,
+    JobFailedError,
+    JobTimeoutError,
+    SubmitUnknownError,
+)
 from genbridge.polling import Seen
-from genbridge.timing import Signal
+from genbridge.timing import Clock, Signal
 from genbridge.types import AssetRole, Certainty, Cost, Job, JobStatus, Result, Snapshot
 
 if TYPE_CHECKING:
@@ -126,6 +134,23 @@ class Drive:
         """Note that the service has the job, or that nothing was sent."""
         self.accepted.set()
         self.accepted = PASSED
+
+    async def until_accepted(self) -> None:
+        """Wait until the service has the job; raises what went wrong."""
+        await self.accepted.wait()
+        if self.error is not None and self.job.status is not JobStatus.CANCELLED and self.job.provider_id is None:
+            raise self.error
+
+    async def until_ended(self, clock: Clock, seconds: float) -> None:
+        """Wait until the job has ended, for so many seconds; raises `JobTimeoutError`."""
+        if await self.ended.wait_for(clock, seconds):
+            return
+        note = f" ({self.snapshot.note})" if self.snapshot.note else ""
+        raise JobTimeoutError(
+            f"job {self.job.id} on backend {self.job.backend!r} is {self.job.status} after {seconds:g} s{note}; it goes on: "
+            "wait again, or collect it later by its id",
+            job=self.job,
+        )
 
     def end(self, error: GenbridgeError | None) -> None:
         """Nothing more will happen here; `error` is for those who wait for the result."""

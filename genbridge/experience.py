@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 
 from genbridge.drives import Drive
-from genbridge.durations import Key, Learned, Lesson, learn
+from genbridge.durations import Key, Learned, Lesson, Usual, forecast, learn, usual
 from genbridge.errors import JournalError
 from genbridge.journal import Journal
 from genbridge.timing import Clock
@@ -76,3 +77,32 @@ class Experience:
             return False
         asleep = abs((self._clock.now() - (drive.job.submitted_at or drive.job.created_at)).total_seconds() - elapsed)
         return elapsed - drive.due <= max(slack, _LATE * drive.due) and asleep <= max(slack, _OFF * elapsed)
+
+    # Of one job, in seconds of ours.
+
+    def learned(self, drive: Drive) -> Learned | None:
+        """Return what was learned of how long such jobs take."""
+        learned = self.of(drive.key)
+        return None if learned is None else learned.at_pace(drive.account.pace)
+
+    def running(self, drive: Drive) -> Learned | None:
+        """Return for how long the service works on such jobs, where it was seen when it began with this one."""
+        learned = None if drive.seen.began is None else self.of(drive.key.running)
+        return learned.at_pace(drive.account.pace) if learned is not None and learned.telling else None
+
+    def guessed(self, drive: Drive) -> Learned | None:
+        """Return what the service or its plugin says, for as long as nothing was learned."""
+        said = self._said(drive)
+        return Learned.guess(said) if said is not None and 0 < said < inf else None
+
+    def _said(self, drive: Drive) -> float | None:
+        return drive.expected / drive.account.pace if drive.expected else drive.account.usual(drive.job.provider_model)
+
+    def expected(self, drive: Drive) -> float | None:
+        """Return how long the job usually takes, in seconds, by what was learned or as far as anybody says."""
+        learned = self.learned(drive)
+        return forecast(learned).median if learned is not None and learned.telling else self._said(drive)
+
+    def usual(self, drive: Drive) -> Usual | None:
+        """Return between what times such jobs usually take, once it was learned."""
+        return usual(self.learned(drive))

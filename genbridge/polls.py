@@ -11,7 +11,6 @@ import attrs
 
 from genbridge.agenda import Agenda
 from genbridge.drives import LIVE, Drive, reopened, result_of, settled, snapshot_of, sober
-from genbridge.durations import Learned, Usual, forecast, usual
 from genbridge.errors import GenbridgeError, JournalError, NotFoundError, RateLimitError, ServiceError
 from genbridge.experience import Experience
 from genbridge.journal import Journal, Lease, Paused
@@ -38,7 +37,7 @@ class Polls:
         self._agenda = agenda
         self._clock = clock
         self._end = end
-        self._experience = Experience(journal, clock)
+        self.experience = Experience(journal, clock)
         self._quiet: dict[str, float] = {}
 
     async def ask(self, drive: Drive) -> None:
@@ -134,12 +133,12 @@ class Polls:
     async def _look(self, drive: Drive, snapshot: Snapshot) -> None:
         """Note what an answer says of when the job will be done, and read what is known of such jobs."""
         if not drive.due:
-            await self._experience.recall(drive.key)
+            await self.experience.recall(drive.key)
             return
         elapsed = self._clock.monotonic() - drive.started
         drive.seen = drive.seen.after(elapsed, snapshot.progress, queued=snapshot.status is JobStatus.QUEUED)
         if drive.seen.began is not None:
-            await self._experience.recall(drive.key.running)
+            await self.experience.recall(drive.key.running)
 
     async def _record_progress(self, drive: Drive, *, changed: bool) -> None:
         now = self._clock.monotonic()
@@ -156,8 +155,8 @@ class Polls:
         delay = policy.delay(
             elapsed=now - drive.started,
             seen=drive.seen,
-            learned=None if policy.fixed else self._learned(drive) or self._guessed(drive),
-            running=None if policy.fixed else self._running(drive),
+            learned=None if policy.fixed else self.experience.learned(drive) or self.experience.guessed(drive),
+            running=None if policy.fixed else self.experience.running(drive),
             hint=None if drive.hint is None else min(drive.hint, _LONGEST_QUIET),
             misses=drive.misses,
             left=drive.until - now,
@@ -176,34 +175,6 @@ class Polls:
         if sooner is not None:
             drive.due = now - drive.started + sooner
             self._agenda.put(drive, sooner)
-
-    # How long it takes.
-
-    def _learned(self, drive: Drive) -> Learned | None:
-        learned = self._experience.of(drive.key)
-        return None if learned is None else learned.at_pace(drive.account.pace)
-
-    def _running(self, drive: Drive) -> Learned | None:
-        """Return for how long the service works on such jobs, where it was seen when it began with this one."""
-        learned = None if drive.seen.began is None else self._experience.of(drive.key.running)
-        return learned.at_pace(drive.account.pace) if learned is not None and learned.telling else None
-
-    def _guessed(self, drive: Drive) -> Learned | None:
-        """Return what the service or its plugin says, for as long as nothing was learned."""
-        said = self._said(drive)
-        return Learned.guess(said) if said is not None and 0 < said < inf else None
-
-    def _said(self, drive: Drive) -> float | None:
-        return drive.expected / drive.account.pace if drive.expected else drive.account.usual(drive.job.provider_model)
-
-    def expected(self, drive: Drive) -> float | None:
-        """Return how long the job usually takes, in seconds, by what was learned or as far as anybody says."""
-        learned = self._learned(drive)
-        return forecast(learned).median if learned is not None and learned.telling else self._said(drive)
-
-    def usual(self, drive: Drive) -> Usual | None:
-        """Return between what times such jobs usually take, once it was learned."""
-        return usual(self._learned(drive))
 
     # The end.
 
@@ -224,12 +195,12 @@ class Polls:
 
     async def _record_end(self, drive: Drive, lease: Lease, job: Job) -> None:
         """Record the end of a job, with what it teaches of how long such jobs take."""
-        lessons = self._experience.lessons(drive) if job.status is JobStatus.SUCCEEDED else ()
+        lessons = self.experience.lessons(drive) if job.status is JobStatus.SUCCEEDED else ()
         if await self._writer.write(self._journal.update, lease, job, lessons) is False:
             await self._reclaim(job)
             return
         for lesson in lessons:
-            self._experience.take(lesson)
+            self.experience.take(lesson)
 
     async def _reclaim(self, job: Job) -> None:
         """Record an end that the lost lease could not, unless somebody drives the job now; that it never arrived is no such end."""

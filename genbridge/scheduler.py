@@ -17,6 +17,7 @@ import attrs
 from genbridge.agenda import Agenda
 from genbridge.backends import Account
 from genbridge.budgets import Budget
+from genbridge.doubts import Doubts
 from genbridge.drives import LIVE, Drive, Listener, in_doubt, nothing, outcome, snapshot_of
 from genbridge.durations import Usual
 from genbridge.errors import (
@@ -25,13 +26,9 @@ from genbridge.errors import (
     ConfigError,
     GenbridgeError,
     JobError,
-    JobTimeoutError,
     JournalError,
-    NotFoundError,
-    Problem,
-    RequestError,
 )
-from genbridge.journal import NOT_SENT, Journal, Lease
+from genbridge.journal import Journal, Lease
 from genbridge.polls import WATCH, Polls
 from genbridge.refusals import failure_of
 from genbridge.submits import Submits
@@ -63,6 +60,7 @@ class Scheduler:
         self._writer = Writer(clock)
         self._polls = Polls(journal, self._writer, self._agenda, clock, self._end)
         self._submits = Submits(journal, self._writer, self._polls, clock, self._end)
+        self._doubts = Doubts(journal, account, clock, self._drives)
         self._tasks: set[asyncio.Task[None]] = set()
         self._hurried = False
         self._closed = False
@@ -134,9 +132,7 @@ class Scheduler:
 
     async def accepted(self, drive: Drive) -> None:
         """Wait until the service has accepted a job; raises what went wrong."""
-        await drive.accepted.wait()
-        if drive.error is not None and drive.job.status is not JobStatus.CANCELLED and drive.job.provider_id is None:
-            raise drive.error
+        await drive.until_accepted()
 
     async def attach(self, job: Job, *, send: bool = True) -> Drive:
         """Drive a job on record to its end, or watch it while another process does; `send` says whether also one never sent."""
@@ -208,25 +204,18 @@ class Scheduler:
 
     def expected(self, drive: Drive) -> float | None:
         """Return how long the job usually takes, in seconds, as far as anybody says."""
-        return self._polls.expected(drive)
+        return self._polls.experience.expected(drive)
 
     def usual(self, drive: Drive) -> Usual | None:
         """Return between what times such jobs usually take, once it was learned."""
-        return self._polls.usual(drive)
+        return self._polls.experience.usual(drive)
 
     async def wait(self, drive: Drive, seconds: float | None) -> None:
         """Wait until a job has ended, for some seconds or as long as such a job may take; raises `JobTimeoutError`."""
         if seconds is None:
             seconds = drive.account.poll_policy.deadline(drive.job.media)
         self._polls.wanted_within(drive, seconds)
-        if await drive.ended.wait_for(self._clock, seconds):
-            return
-        note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""
-        raise JobTimeoutError(
-            f"job {drive.job.id} on backend {drive.job.backend!r} is {drive.job.status} after {seconds:g} s{note}; it goes on: "
-            "wait again, or collect it later by its id",
-            job=drive.job,
-        )
+        await drive.until_ended(self._clock, seconds)
 
     # Taking a job over.
 
@@ -296,64 +285,14 @@ class Scheduler:
 
     async def not_sent(self, job: Job) -> Job:
         """Record that a submit in doubt never arrived, as somebody says who has looked, and release what it reserves."""
-        lease, job = await self._doubtful(job)
-        failure = Failure(message="it was looked for at the service and not found; it can be submitted again", code=NOT_SENT)
-        cost = nothing(job, "it was never accepted")
-        job = attrs.evolve(job, status=JobStatus.FAILED, finished_at=self._clock.now(), cost=cost, failure=failure)
-        await self._settle(lease, job)
-        return job
+        self._check_open()
+        return await self._doubts.not_sent(job)
 
     async def adopt(self, job: Job, provider_id: str) -> Job:
         """Record the service's id of a job in doubt, as somebody found it there, once the service says that it knows it."""
-        if not provider_id.strip():
-            problem = Problem("provider_id", f"{provider_id!r} is no id; give the one that the service shows")
-            raise RequestError(f"job {job.id} cannot be attached", problems=[problem])
-        await self._check_holder(job, provider_id)
-        lease, job = await self._doubtful(job)
-        found = attrs.evolve(job, status=JobStatus.QUEUED, provider_id=provider_id, submitted_at=job.created_at, failure=None)
-        try:
-            await self._account(job.backend, job.provider).poll(found)
-        except GenbridgeError as error:
-            await self._journal.release(lease)
-            if not isinstance(error, NotFoundError):
-                raise
-            where = f"backend {job.backend!r} has no job of this id; look again, nothing was changed"
-            raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)]) from None
-        await self._settle(lease, found)
-        return found
-
-    async def _doubtful(self, job: Job) -> tuple[Lease, Job]:
-        """Take a job that is in doubt; raises `JobError` when it is not, and `JournalError` when it is being driven."""
         self._check_open()
-        drive = self._drives.get(job.id)
-        if drive is not None and drive.taking is not None:
-            await asyncio.shield(drive.taking)
-        job = await self._journal.get(job.id) or job
-        if job.status not in {JobStatus.UNKNOWN, JobStatus.SUBMITTING}:
-            raise JobError(f"job {job.id} is not in doubt: it is {job.status}; nothing was changed", job=job)
-        lease = None if drive is not None and not drive.answered.is_set() else await self._journal.acquire(job.id)
-        if lease is None:
-            raise _busy(job)
-        return lease, job
-
-    async def _check_holder(self, job: Job, provider_id: str) -> None:
-        """Raise `RequestError` when another job on record has a service's id."""
-        holder = await self._journal.holder(job.backend, provider_id)
-        if holder is not None:
-            where = f"job {holder.id} on record has this id on backend {job.backend!r}; look for another"
-            raise RequestError(f"job {job.id} cannot be attached", problems=[Problem("provider_id", where)])
-
-    async def _settle(self, lease: Lease, job: Job) -> None:
-        """Record what a person says of a job in doubt, and let whoever still looks into it go."""
-        if not await self._journal.settle(lease, job):
-            await self._journal.release(lease)
-            if job.provider_id is not None:
-                await self._check_holder(job, job.provider_id)
-            raise _busy(job)
-        if drive := self._drives.pop(job.id, None):
-            drive.end(
-                outcome(job) or JobError(f"job {job.id} was given the service's id {job.provider_id!r}; wait for it again", job=job)
-            )
+        _, found = await self._doubts.adopt(job, provider_id)
+        return found
 
     # The loop, and what it starts.
 
@@ -426,7 +365,3 @@ class Scheduler:
     def _end(self, drive: Drive) -> None:
         self._forget(drive)
         drive.end(outcome(drive.job))
-
-
-def _busy(job: Job) -> JournalError:
-    return JournalError(f"job {job.id} is being driven; nothing was changed. Wait until that has ended, or stop it")

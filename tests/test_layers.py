@@ -23,7 +23,7 @@ LAYERS = [
     "submits",
     "polls",
     "experience",
-    "wishes refusals agenda writer drives downloads journal",
+    "doubts wishes refusals agenda writer drives downloads journal",
     "backends sandbox",
     "plugins lines transport limits budgets config references snapshots validation prices folders",
     "databases engine",
