@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -200,6 +201,14 @@ def in_doubt(job: Job) -> SubmitUnknownError:
     )
 
 
+def mishap(job: Job, error: Exception) -> GenbridgeError:
+    """Return the error that says that a bug of ours has ended the wait for a job."""
+    return GenbridgeError(
+        f"job {job.id}: a bug in genbridge ({type(error).__name__}); the job is on record: pick it up by its id, "
+        "and please report the traceback that is in the log"
+    )
+
+
 def sober(snapshot: Snapshot) -> Snapshot:
     """Return a snapshot that makes sense: not done without a file, and never a state that is the journal's own."""
     if snapshot.status in LIVE:
@@ -216,6 +225,11 @@ def sober(snapshot: Snapshot) -> Snapshot:
 def nothing(job: Job, basis: str) -> Cost:
     """Return the cost of a job that costs nothing, and why."""
     return Cost(amount=0, unit=job.quote.unit, basis=basis)
+
+
+def withdrawn(job: Job, now: datetime) -> Job:
+    """Return a job as it ends that is cancelled before it was sent."""
+    return attrs.evolve(job, status=JobStatus.CANCELLED, finished_at=now, cost=nothing(job, "it was never sent"))
 
 
 def settled(job: Job, snapshot: Snapshot) -> Cost:

@@ -79,22 +79,6 @@ class Polls:
         drive.publish(attrs.evolve(drive.snapshot, note=str(error)))
         self._schedule_poll(drive)
 
-    async def ask_again(self, drive: Drive) -> None:
-        """Poll a job that has expired once more, and take it where the service knows it after all."""
-        try:
-            snapshot = sober(await drive.account.poll(drive.job))
-        except GenbridgeError as error:
-            _log.info("job %s has expired, and was asked for again in vain: %s", drive.job.id, error)
-            return
-        if snapshot.status is JobStatus.EXPIRED:
-            return
-        _log.warning("job %s had expired, and the service knows it all the same", drive.job.id)
-        job = reopened(drive.job, snapshot)
-        drive.lease = await self._journal.reopen(job)
-        drive.job = await self._journal.get(job.id) or job
-        drive.misses, drive.missing_since = 0, None
-        drive.publish(snapshot_of(drive.job))
-
     # "Too many", said to a poll.
 
     async def hear_of_pauses(self) -> None:
@@ -218,3 +202,20 @@ class Polls:
         _log.warning("job %s was taken over by another process", drive.job.id)
         drive.lease = None
         self._agenda.put(drive, WATCH)
+
+
+async def ask_again(journal: Journal, drive: Drive) -> None:
+    """Poll a job that has expired once more, and take it where the service knows it after all."""
+    try:
+        snapshot = sober(await drive.account.poll(drive.job))
+    except GenbridgeError as error:
+        _log.info("job %s has expired, and was asked for again in vain: %s", drive.job.id, error)
+        return
+    if snapshot.status is JobStatus.EXPIRED:
+        return
+    _log.warning("job %s had expired, and the service knows it all the same", drive.job.id)
+    job = reopened(drive.job, snapshot)
+    drive.lease = await journal.reopen(job)
+    drive.job = await journal.get(job.id) or job
+    drive.misses, drive.missing_since = 0, None
+    drive.publish(snapshot_of(drive.job))

@@ -18,7 +18,7 @@ from genbridge.agenda import Agenda
 from genbridge.backends import Account
 from genbridge.budgets import Budget
 from genbridge.doubts import Doubts
-from genbridge.drives import LIVE, Drive, Listener, in_doubt, nothing, outcome, snapshot_of
+from genbridge.drives import LIVE, Drive, Listener, in_doubt, mishap, nothing, outcome, snapshot_of, withdrawn
 from genbridge.durations import Usual
 from genbridge.errors import (
     BackendError,
@@ -29,7 +29,7 @@ from genbridge.errors import (
     JournalError,
 )
 from genbridge.journal import Journal, Lease
-from genbridge.polls import WATCH, Polls
+from genbridge.polls import WATCH, Polls, ask_again
 from genbridge.refusals import failure_of
 from genbridge.submits import Submits
 from genbridge.timing import Clock
@@ -179,8 +179,7 @@ class Scheduler:
         job = await self._journal.get(job.id) or job
         if lease is None or job.status is not JobStatus.PENDING:
             return None
-        cost = nothing(job, "it was never sent")
-        job = attrs.evolve(job, status=JobStatus.CANCELLED, finished_at=self._clock.now(), cost=cost)
+        job = withdrawn(job, self._clock.now())
         return job if await self._journal.update(lease, job) else None
 
     async def _stop(self, drive: Drive) -> None:
@@ -226,7 +225,7 @@ class Scheduler:
         drive.lease, job = await self._journal.take(drive.job.id)
         drive.job = job or drive.job
         if drive.job.status is JobStatus.EXPIRED:
-            await self._polls.ask_again(drive)
+            await ask_again(self._journal, drive)
         drive.started = self._clock.monotonic() - self._age(drive.job)
         drive.posted = self._clock.monotonic()
         drive.witnessed = False
@@ -335,12 +334,7 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
             _log.exception("job %s: a bug in genbridge", drive.job.id)
             self._forget(drive)
-            drive.end(
-                GenbridgeError(
-                    f"job {drive.job.id}: a bug in genbridge ({type(error).__name__}); the job is on record: pick it up by its id, "
-                    "and please report the traceback that is in the log"
-                )
-            )
+            drive.end(mishap(drive.job, error))
 
     async def _give_up(self, drive: Drive, error: GenbridgeError) -> None:
         self._forget(drive)

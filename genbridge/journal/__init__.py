@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import attrs
 
@@ -168,6 +168,7 @@ class Journal(Protocol):
         """Return what jobs created since a time (seconds) have cost, by day, backend and model."""
 
 
+@runtime_checkable
 class SharedJournal(Journal, Protocol):
     """A store that workers on several machines share: it gives tickets for jobs, and tells of what others change."""
 
@@ -189,6 +190,9 @@ class SharedJournal(Journal, Protocol):
         Nothing is done where somebody has in the last `every` seconds. Those in doubt that nobody looks into any more are left to a
         person. Returns how many jobs got one.
         """
+
+    async def attention(self, job_id: str) -> Attention:
+        """Return who sees to a job that has not ended."""
 
     async def ask_cancel(self, job_id: str) -> bool:
         """Ask whichever worker has a job to cancel it; `False` when it has ended."""
@@ -216,6 +220,14 @@ class SharedJournal(Journal, Protocol):
 
     async def counts(self) -> Counts:
         """Return how many jobs there are in each state, and what had better be looked at."""
+
+
+class Attention(StrEnum):
+    """Who sees to a job: a living driver has it, or a ticket for it is out, or nobody."""
+
+    DRIVEN = "driven"
+    TICKETED = "ticketed"
+    NONE = "none"
 
 
 class Heard(StrEnum):

@@ -14,7 +14,7 @@ from genbridge.budgets import Budget
 from genbridge.databases import DatabaseUrl
 from genbridge.engine import Engine, Ticket
 from genbridge.errors import JournalError
-from genbridge.journal import Counts, Heard, Lease, Report
+from genbridge.journal import Attention, Counts, Heard, Lease, Report
 from genbridge.journal.drivers import DEAD_AFTER
 from genbridge.journal.postgres.connection import Connection
 from genbridge.journal.postgres.drivers import SharedDrivers
@@ -172,6 +172,20 @@ class PostgresJournal(SqlJournal):
         if self._engine is not None and rows:
             self._engine.give(db.raw, [Ticket(job_id, backend) for job_id, backend in rows])
         return len(rows)
+
+    async def attention(self, job_id: str) -> Attention:
+        """Return who sees to a job that has not ended."""
+
+        def work(db: Connection) -> Attention:
+            row = db.execute(_WANTED, ([job_id],)).fetchone()
+            if row is None:
+                return Attention.NONE
+            if not self._drivers.free(db, row[2]):
+                return Attention.DRIVEN
+            ticketed = self._engine is not None and self._engine.ticketed(db.raw, [job_id])
+            return Attention.TICKETED if ticketed else Attention.NONE
+
+        return await self._store.look(work)
 
     # Cancels, which reach whoever has the job.
 
