@@ -19,7 +19,8 @@ import attrs
 from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
 from genbridge.budgets import Usage, check_all
-from genbridge.config import BackendConfig, Config, Route, load
+from genbridge.config import IN_PROCESS, BackendConfig, Config, Route, load
+from genbridge.databases import DatabaseUrl
 from genbridge.drives import Drive, Listener, never_started
 from genbridge.durations import Usual, by_model
 from genbridge.errors import (
@@ -33,10 +34,11 @@ from genbridge.errors import (
     RequestError,
 )
 from genbridge.folders import folder, lasting_folder
-from genbridge.journal import Journal, open_journal
+from genbridge.journal import Journal, SharedJournal, open_journal
 from genbridge.journal.records import request_text
 from genbridge.ledger import find, pages
 from genbridge.plugins import Registry, installed
+from genbridge.references import rooted
 from genbridge.scheduler import Scheduler
 from genbridge.timing import Clock, SystemClock
 from genbridge.tries import numbered
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from genbridge.lines import Line
     from genbridge.sandbox import Sandbox
     from genbridge.transport import Transport
+    from genbridge.watching import Watcher
 
 _log = logging.getLogger(__name__)
 
@@ -75,19 +78,26 @@ class Client:
     then the environment. `journal` is the path of the record of jobs (or a store of your own), or `None` to keep it in memory
     only, in which case nothing can be resumed after this process; left out, it is what the configuration says. `providers` are
     plugin objects by name, beside those that are installed.
+
+    A `journal` that is the URL of a database (`postgresql://…`) may be shared by machines. Workers (`genbridge worker`) drive its
+    jobs, so that this process sends nothing, and needs no key: it hands its jobs in and follows them. Local files of a request are
+    read by the worker, at the paths that they have here; files that were made are saved here. `engine` is what hands jobs to
+    workers, if the configuration is not to say; "in-process" has this process drive its own jobs.
     """
 
     def __init__(
         self,
         config: Config | Path | str | None = None,
         *,
-        journal: Journal | Path | str | None = _FROM_CONFIG,
+        journal: Journal | DatabaseUrl | Path | str | None = _FROM_CONFIG,
+        engine: str | None = None,
         providers: Mapping[str, object] | None = None,
         clock: Clock | None = None,
         transport: Transport | Line | None = None,
     ) -> None:
         self._source = config
         self._given_journal = journal
+        self._given_engine = engine
         self._registry = Registry(given=providers) if providers else installed
         self._clock = clock or SystemClock()
         self._transport = transport or _transport()
@@ -98,14 +108,14 @@ class Client:
         self._saving = asyncio.Semaphore(_SAVED_AT_ONCE)
         self._config: Config | None = None
         self._journal: Journal | None = None
-        self._scheduler: Scheduler | None = None
+        self._scheduler: Scheduler | Watcher | None = None
 
     @classmethod
     def sandbox(
         cls,
         *,
         speed: float = 20.0,
-        journal: Path | str | None = None,
+        journal: DatabaseUrl | Path | str | None = None,
         state: Path | None = None,
         providers: Mapping[str, object] | None = None,
     ) -> Self:
@@ -115,7 +125,7 @@ class Client:
         """
         from genbridge.sandbox import Sandbox  # noqa: PLC0415 (the server is loaded when it is used)
 
-        client = cls(Config(), journal=journal, providers=providers)
+        client = cls(Config(), journal=journal, engine=IN_PROCESS, providers=providers)
         client._pace = speed
         own_first = sorted(client._registry.offering("emulate"), key=lambda plugin: plugin.package != _OWN_PACKAGE)
         client._sandbox = Sandbox.of(own_first, speed=speed, state=state)
@@ -144,21 +154,46 @@ class Client:
         self._journal = self._make_journal(self._config)
         await self._journal.open()
         self._stack.push_async_callback(self._journal.aclose)
-        self._scheduler = Scheduler(self._journal, self._account_of, self._clock)
+        self._scheduler = self._make_driver(self._config, self._journal)
         self._scheduler.start()
         self._stack.push_async_callback(self._scheduler.aclose)
 
     def _load(self, path: Path | str | None) -> Config:
         return load(path, providers=self._registry.providers())
 
-    def _make_journal(self, config: Config) -> Journal:
+    def _place(self, config: Config) -> Journal | DatabaseUrl | Path | None:
+        """Return where the record of jobs is, or the record itself."""
         given = config.journal.place() if self._given_journal == _FROM_CONFIG else self._given_journal
-        if given is None or isinstance(given, Path | str):
-            return open_journal(Path(given) if given else None, now=lambda: self._clock.now().timestamp())
+        if isinstance(given, str):
+            return DatabaseUrl.parse(given) if "://" in given else Path(given) if given else None
         return given
 
+    def _make_journal(self, config: Config) -> Journal:
+        place = self._place(config)
+        if isinstance(place, DatabaseUrl):
+            return open_journal(place)
+        if place is None or isinstance(place, Path):
+            return open_journal(place, now=lambda: self._clock.now().timestamp())
+        return place
+
+    def _make_driver(self, config: Config, journal: Journal) -> Scheduler | Watcher:
+        if not isinstance(journal, SharedJournal) or self._engine(config) == IN_PROCESS:
+            return Scheduler(journal, self._account_of, self._clock)
+        from genbridge.watching import Watcher  # noqa: PLC0415 (only where machines share the journal)
+
+        return Watcher(journal, self._account_of, self._clock)
+
+    def _engine(self, config: Config) -> str:
+        """Return the name of what hands the jobs of a journal that machines share to who drives them."""
+        return self._given_engine or config.journal.engine_of(shared=True)
+
+    @property
+    def _watches(self) -> bool:
+        """Whether workers drive the jobs, and not this process."""
+        return not isinstance(self._driver, Scheduler)
+
     async def aclose(self) -> None:
-        """Stop driving jobs and close everything; jobs go on at their services and stay on record."""
+        """Stop driving or following jobs and close everything; jobs go on at their services and stay on record."""
         await self._stack.aclose()
 
     # What there is.
@@ -221,10 +256,12 @@ class Client:
 
     async def _carry_out(self, request: Request, backend: str | None, wish: Wish) -> Handle:
         check_cap(wish.max_cost)
+        request = rooted(request) if self._watches else request
         standing, number = (None, 1) if wish.id is None else await self._standing(wish.id, request, retry_failed=wish.retry_failed)
         if standing is not None:
             return await self._again(standing, wish)
-        plans = within_price(_with_key(await self._plans(request, backend)), wish.agreed)
+        plans = await self._plans(request, backend)
+        plans = within_price(plans if self._watches else _with_key(plans), wish.agreed)
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
                 return await self._submit(account, plan, wish.of_try(tries), patience=0.0)
@@ -260,12 +297,13 @@ class Client:
             check_price(job, self._account_of(job.backend, job.provider).config, wish)
         handle = Handle(self._driver, job)
         drive = await handle._attach(wish.observe)  # noqa: SLF001 (the two are one module's)
-        if job.status is JobStatus.PENDING and drive.lease is not None:
+        if job.status is JobStatus.PENDING and (self._watches or drive.lease is not None):
             await self._driver.accepted(drive)
         return handle
 
     async def _submit(self, account: Account, plan: Plan, wish: Wish, *, patience: float) -> Handle:
-        account.config.require_key()
+        if not self._watches:
+            account.config.require_key()
         job = Job(
             id=wish.id or uuid4().hex,
             # A key made of the id is the same even where the record was lost, and a service that honours it makes nothing twice.
@@ -498,8 +536,10 @@ class Client:
         return _opened(self._journal)
 
     @property
-    def _driver(self) -> Scheduler:
-        return _opened(self._scheduler)
+    def _driver(self) -> Scheduler | Watcher:
+        if self._scheduler is None:
+            raise _not_open()
+        return self._scheduler
 
     def _account(self, config: BackendConfig) -> Account:
         if config.name not in self._accounts:
@@ -586,7 +626,7 @@ def _sandbox_config(sandbox: Sandbox) -> Config:
 
 
 def _check_same(job: Job, request: Request) -> None:
-    if job.request is not request and request_text(job.request) != request_text(request):
+    if job.request is not request and request_text(rooted(job.request)) != request_text(rooted(request)):
         message = f"job {job.id} on record has this id and another request; give this request an id of its own"
         raise RequestError("the request is not valid; nothing was sent", problems=[Problem("id", message)])
 
@@ -612,8 +652,12 @@ def _failed(job: Job) -> bool:
 
 def _opened(value: T | None) -> T:
     if value is None:
-        raise JournalError("the client is not open; use `async with Client() as client`")
+        raise _not_open()
     return value
+
+
+def _not_open() -> JournalError:
+    return JournalError("the client is not open; use `async with Client() as client`")
 
 
 def _transport() -> Transport:
@@ -627,7 +671,7 @@ class Handle:
 
     __slots__ = ("_known", "_scheduler", "_send")
 
-    def __init__(self, scheduler: Scheduler, known: Job | Drive, *, send: bool = True) -> None:
+    def __init__(self, scheduler: Scheduler | Watcher, known: Job | Drive, *, send: bool = True) -> None:
         self._scheduler = scheduler
         self._known = known
         self._send = send

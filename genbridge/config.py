@@ -146,7 +146,11 @@ class JournalConfig:
     @property
     def engine(self) -> str:
         """The name of what hands jobs to who drives them."""
-        return self._engine or (IN_PROCESS if self.url is None else PROCRASTINATE)
+        return self.engine_of(shared=self.url is not None)
+
+    def engine_of(self, *, shared: bool) -> str:
+        """Return that of a journal that machines share, or of one of this machine, wherever it is."""
+        return self._engine or (PROCRASTINATE if shared else IN_PROCESS)
 
     def place(self) -> Path | DatabaseUrl | None:
         """Return where it is: as configured, else `jobs.db` in the state directory; `None` for memory.

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import attrs
+
 from genbridge.addresses import is_loopback, is_private
 from genbridge.catalogue import Model, ReferenceRule
 from genbridge.errors import Problem, RequestError
@@ -97,6 +99,22 @@ def _host(url: str) -> str | None:
         return None
     host = parts.hostname or ""
     return host if usable and "%" not in host else None
+
+
+def rooted(request: Request) -> Request:
+    """Return a request whose local files have whole paths, as another process runs in another folder; what is none stays."""
+    given: object = getattr(request, "references", ())
+    if not isinstance(given, tuple) or not any(map(_is_relative, given)):
+        return request
+    return attrs.evolve(request, references=tuple(_rooted(each) if _is_relative(each) else each for each in given))
+
+
+def _is_relative(reference: object) -> bool:
+    return isinstance(reference, Reference) and isinstance(reference.source, Path) and not reference.source.is_absolute()
+
+
+def _rooted(reference: Reference) -> Reference:
+    return attrs.evolve(reference, source=Path(reference.source).absolute())
 
 
 def read(reference: Reference, *, model: str) -> File:

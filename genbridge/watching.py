@@ -132,6 +132,8 @@ class Watcher:
             account = self._account(job.backend, job.provider)
             drive = self._drives[job.id] = Drive(job=job, account=account, budget=account.config.budget, send=send)
             drive.taking = self._tasks.start(self._take_first(drive))
+        elif not drive.ended.is_set():
+            await self._call_for(drive)
         if drive.taking is not None:
             await asyncio.shield(drive.taking)
         return drive
@@ -153,20 +155,22 @@ class Watcher:
         if drive.job.status.terminal:
             self._end(drive, outcome(drive.job))
             return
-        if self._needs_worker(drive):
-            await self._journal.call_for([drive.job.id])
+        await self._call_for(drive)
         drive.started = self._clock.monotonic()
         self._agenda.put(drive, _FIRST_LOOK)
         await self._take_in(drive, drive.job)
 
-    def _needs_worker(self, drive: Drive) -> bool:
-        """Whether a worker is called for: not for one that is not to be sent, nor where nobody can be asked what became of one."""
+    async def _call_for(self, drive: Drive) -> None:
+        """Call for a worker, but not for a job that is not to be sent, nor where no worker can ask what became of a submit."""
         match drive.job.status:
             case JobStatus.PENDING:
-                return drive.send
+                wanted = drive.send
             case JobStatus.UNKNOWN:
-                return drive.account.plugin.supports("recover")
-        return True
+                wanted = drive.account.plugin.supports("recover")
+            case _:
+                wanted = True
+        if wanted:
+            await self._journal.call_for([drive.job.id])
 
     async def _ask_again(self, drive: Drive) -> None:
         """Ask the service for a job that has expired once more, where this process has a key, and leave it to a worker then."""
@@ -384,8 +388,8 @@ def _check_answer(answer: str, job: Job) -> None:
 def _unanswered(drive: Drive) -> JobTimeoutError:
     note = f" ({drive.snapshot.note})" if drive.snapshot.note else ""
     return JobTimeoutError(
-        f"no worker has answered within {_ANSWER:g} s{note}; the wish to cancel job {drive.job.id} is on record, and whichever worker "
-        "has it, or takes it next, carries it out",
+        f"no worker has answered within {_ANSWER:g} s{note}; the wish to cancel job {drive.job.id} is on record, and whichever "
+        "worker has it, or takes it next, carries it out",
         job=drive.job,
     )
 

@@ -1,0 +1,565 @@
+"""A client of a journal that machines share hands its jobs to workers, sends nothing itself, and hears what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from board import BoardJournal, Hall
+from studio import KEY, LOST, REFUSED_CONNECTION, REQUEST, KeyedStudio, Studio, a_config, a_service, accepted, done, running, said
+
+from genbridge import (
+    Backend,
+    BackendConfig,
+    BudgetError,
+    Call,
+    CancelUnsupportedError,
+    Client,
+    Config,
+    Exchange,
+    File,
+    GenbridgeError,
+    InsufficientCreditsError,
+    Job,
+    JobCancelledError,
+    JobExpiredError,
+    JobFailedError,
+    JobStatus,
+    JobTimeoutError,
+    JournalError,
+    Media,
+    RateLimitError,
+    Reference,
+    ReferenceRole,
+    RequestError,
+    Route,
+    Snapshot,
+    SubmitUnknownError,
+    TransportError,
+    Verdict,
+    VideoRequest,
+    hookimpl,
+)
+from genbridge.budgets import Budget
+from genbridge.catalogue import ReferenceRule
+from genbridge.config import PollConfig, Secret
+from genbridge.journal import Report
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
+
+
+class Uploads(Studio):
+    """A provider that takes local files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        video, still = self.provider.models
+        rule = ReferenceRule(role=ReferenceRole.ASSET, kind=Media.IMAGE)
+        video = attrs.evolve(video, capabilities=attrs.evolve(video.capabilities, references=(rule,)))
+        self.provider = attrs.evolve(self.provider, models=(video, still))
+
+    @hookimpl
+    def upload(self, backend: Backend, file: File) -> Exchange[str]:
+        """Give a file an address."""
+        yield Call.get("/uploads")
+        return "https://files.example/fox.png"
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Hall:
+    """Return a journal to share, and a service that accepts and makes everything."""
+    return Hall(tmp_path / "jobs.db", a_service())
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    for _ in range(10_000):
+        if true():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not come true")
+
+
+async def _recorded(client: Client) -> Job:
+    """Return the job `wish`, once it is on record."""
+    for _ in range(10_000):
+        if job := await client._record.get("wish"):
+            return job
+        await asyncio.sleep(0)
+    raise AssertionError("no job is on record")
+
+
+async def test_a_job_is_sent_by_the_worker_and_its_result_is_had_by_the_client_which_has_no_key(hall: Hall) -> None:
+    """One POST, with the worker's key."""
+    async with hall.worker(), hall.client() as client:
+        result = await hall.service.clock.run(client.generate(REQUEST))
+    assert ["https://files.example/1.mp4"] == [asset.url for asset in result]
+    assert (1, {KEY}) == (len(hall.service.posts), {key.removeprefix("Bearer ") for key in hall.service.keys})
+
+
+async def test_a_submit_returns_when_the_service_has_accepted_the_job(hall: Hall) -> None:
+    """The handle has the service's id then, and what such a job usually takes."""
+    hall.service.polls.appendleft(running())
+    async with hall.worker(), hall.client() as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        assert ("p1", 20.0) == (handle.job.provider_id, handle.expected)
+        assert not handle.job.status.terminal
+        assert handle.usual is None
+
+
+async def test_events_come_as_the_worker_records_them(hall: Hall) -> None:
+    """Nobody waits for the slow look."""
+    hall.service.polls.extendleft([running(progress=0.5), running(progress=0.5)])
+    async with hall.worker(), hall.client() as client:
+        seen: list[Snapshot] = []
+        handle = await hall.service.clock.run(client.submit(REQUEST, observe=seen.append))
+        events = await hall.service.clock.run(_events(client, handle.id))
+    assert [JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED] == _in_order(events)
+    assert _in_order(events) == _in_order(seen)
+
+
+async def _events(client: Client, job_id: str) -> list[Snapshot]:
+    return [snapshot async for snapshot in client.handle(job_id).events()]
+
+
+def _in_order(snapshots: list[Snapshot]) -> list[JobStatus]:
+    return list(dict.fromkeys(snapshot.status for snapshot in snapshots))
+
+
+async def test_each_change_that_is_told_costs_one_look(hall: Hall) -> None:
+    """The intent, the acceptance, the run and its end; none comes from the clock, and none is of another client's job."""
+    hall.service.polls.extendleft([running()] * 5)
+    async with hall.worker(), hall.client() as client, hall.client():
+        journal = client._record
+        assert isinstance(journal, BoardJournal)
+        await hall.service.clock.run(client.generate(REQUEST))
+    assert 4 >= len(journal.looks)
+
+
+async def test_what_nobody_tells_is_found_all_the_same(hall: Hall) -> None:
+    """A slow look stands behind what is told."""
+    hall.board.silent = True
+    hall.service.polls.appendleft(running())
+    async with hall.worker(), hall.client() as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        assert 5.0 == hall.service.clock.elapsed
+        await hall.service.clock.run(handle.result())
+    assert JobStatus.SUCCEEDED is handle.job.status
+    assert 0 == hall.service.clock.elapsed % 5
+
+
+async def test_when_something_may_have_been_missed_all_jobs_are_looked_at(hall: Hall) -> None:
+    """An empty id says so, as after a connection was lost."""
+    hall.board.silent = True
+    async with hall.worker(), hall.client() as client:
+        submit = asyncio.ensure_future(client.submit(REQUEST))
+        await _until(lambda: bool(hall.service.posts))
+        for _, told in list(hall.board.listeners):
+            told("")
+        await asyncio.wait_for(submit, 10)
+    assert 0.0 == hall.service.clock.elapsed
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "verdict"),
+    [
+        (said(402), InsufficientCreditsError, Verdict.REFUSED),
+        (REFUSED_CONNECTION, TransportError, Verdict.NOT_SENT),
+        (said(429, retry_after="7"), RateLimitError, Verdict.REFUSED),
+    ],
+)
+async def test_a_refused_submit_raises_what_it_raised_in_the_worker(
+    answer: Callable[..., None], kind: type[TransportError], verdict: Verdict, hall: Hall
+) -> None:
+    """The class, the sentence and the verdict; the job is on record, and cost nothing."""
+    hall.service.submits.clear()
+    hall.service.submits.append(answer)
+    config = a_config(patience=0.0)
+    async with hall.worker(config), hall.client() as client:
+        with pytest.raises(kind, match="backend 'main': ") as caught:
+            await hall.service.clock.run(client.submit(REQUEST))
+        job = await anext(client.jobs())
+    assert verdict is caught.value.verdict
+    assert (JobStatus.FAILED, 0) == (job.status, job.cost and job.cost.amount)
+    assert caught.value.job == job
+
+
+async def test_who_comes_later_is_told_that_the_job_has_failed(hall: Hall) -> None:
+    """As of any job on record that did not succeed."""
+    hall.service.submits[0] = said(402)
+    async with hall.worker(), hall.client() as client:
+        with pytest.raises(InsufficientCreditsError):
+            await hall.service.clock.run(client.submit(REQUEST, id="wish"))
+        with pytest.raises(JobFailedError, match="it said 402"):
+            await client.handle("wish").result()
+
+
+async def test_a_route_goes_on_to_its_next_backend_when_a_worker_was_refused(tmp_path: Path) -> None:
+    """And to no other when nobody knows."""
+    backends = {name: BackendConfig(name=name, provider="studio", api_key=Secret(KEY)) for name in ("first", "second")}
+    config = Config(backends=backends, routes={"both": Route(name="both", backends=("first", "second"))}, default="both")
+    hall = Hall(tmp_path / "jobs.db", a_service(submits=[said(402), accepted(), LOST]))
+    async with hall.worker(config), hall.client(config=config) as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        assert "second" == handle.job.backend
+        with pytest.raises(SubmitUnknownError):
+            await hall.service.clock.run(client.submit(REQUEST))
+    assert 3 == len(hall.service.posts)
+
+
+# In doubt.
+
+
+async def test_a_submit_in_doubt_is_told_and_may_be_settled_at_once(tmp_path: Path) -> None:
+    """The worker has let it go by then, so that a person may say what became of it."""
+    hall = Hall(tmp_path / "jobs.db", a_service(submits=[LOST]))
+    async with hall.worker(), hall.client() as client:
+        with pytest.raises(SubmitUnknownError, match="may have been accepted") as caught:
+            await hall.service.clock.run(client.submit(REQUEST))
+        job = await client.handle(caught.value.job.id).not_sent()
+    assert (JobStatus.FAILED, 0) == (job.status, job.cost and job.cost.amount)
+    assert 1 == len(hall.service.posts)
+
+
+async def test_a_job_that_the_worker_looks_up_is_not_said_to_be_in_doubt(tmp_path: Path) -> None:
+    """Its submit returns when the look-up has found it."""
+    hall = Hall(tmp_path / "jobs.db", a_service(submits=[LOST], look_ups=[said(500), running(id="p7")]), KeyedStudio())
+    async with hall.worker(), hall.client() as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+    assert "p7" == handle.job.provider_id
+
+
+async def test_a_job_that_no_look_up_finds_is_in_doubt_when_the_worker_gives_up(tmp_path: Path) -> None:
+    """Ten seconds of look-ups, and a moment until that is seen."""
+    hall = Hall(tmp_path / "jobs.db", a_service(submits=[LOST], look_ups=[said(500)]), KeyedStudio())
+    async with hall.worker(), hall.client() as client:
+        with pytest.raises(SubmitUnknownError):
+            await hall.service.clock.run(client.submit(REQUEST))
+    assert 10.0 <= hall.service.clock.elapsed <= 12.0
+
+
+async def test_resume_has_a_worker_look_into_a_job_in_doubt(tmp_path: Path) -> None:
+    """It goes on under the id that is found, and is waited for."""
+    hall = Hall(tmp_path / "jobs.db", a_service(submits=[LOST], look_ups=[said(500)]), KeyedStudio())
+    async with hall.worker(), hall.client() as client:
+        with pytest.raises(SubmitUnknownError):
+            await hall.service.clock.run(client.submit(REQUEST))
+        hall.service.look_ups[0] = running(id="p7")
+        (handle,) = await hall.service.clock.run(client.resume())
+    assert (JobStatus.SUCCEEDED, "p7") == (handle.job.status, handle.job.provider_id)
+
+
+async def test_a_job_in_doubt_that_cannot_be_looked_up_needs_no_worker_to_say_so(tmp_path: Path) -> None:
+    """Whoever waits for it is told at once what to do."""
+    hall = Hall(tmp_path / "jobs.db", a_service(submits=[LOST]))
+    async with hall.client() as client:
+        async with hall.worker():
+            with pytest.raises(SubmitUnknownError):
+                await hall.service.clock.run(client.submit(REQUEST, id="wish"))
+        with pytest.raises(SubmitUnknownError, match="jobs reconcile"):
+            await client.handle("wish").result()
+        assert [] == hall.board.waiting
+
+
+async def test_a_job_that_was_found_by_hand_is_left_to_a_worker(tmp_path: Path) -> None:
+    """To ask the service whether it knows the id takes a key; the rest is the worker's."""
+    hall = Hall(tmp_path / "jobs.db", a_service(submits=[LOST]))
+    async with hall.worker(), hall.client() as client, hall.client(config=a_config()) as keyed:
+        with pytest.raises(SubmitUnknownError):
+            await hall.service.clock.run(client.submit(REQUEST, id="wish"))
+        with pytest.raises(GenbridgeError, match="no API key"):
+            await client.handle("wish").adopt("p1")
+        handle = keyed.handle("wish")
+        await handle.adopt("p1")
+        result = await hall.service.clock.run(handle.result())
+    assert "wish" == result.job_id
+    assert hall.service.poll_times[1:]
+
+
+# Where no worker is.
+
+
+async def test_a_job_that_waits_says_that_no_worker_is_running(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
+    """In its note and once in the log; it is sent when there is one."""
+    seen: list[Snapshot] = []
+    async with hall.client() as client:
+        submits = [asyncio.ensure_future(client.submit(REQUEST, observe=seen.append)) for _ in range(2)]
+        await hall.service.clock.run(_until(lambda: any(snapshot.note for snapshot in seen)))
+        assert 5.0 == hall.service.clock.elapsed
+        async with hall.worker():
+            await hall.service.clock.run(asyncio.gather(*submits))
+    assert "no worker is running for backend 'main'; start one with `genbridge worker`" in {snapshot.note for snapshot in seen}
+    assert seen[-1].note is None
+    assert 1 == sum("no worker is running" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("changes", "serves"),
+    [
+        ({}, True),
+        ({"silent": 31.0}, False),
+        ({"draining": True}, False),
+        ({"backends": ("other",)}, False),
+        ({"backends": ("other", "main")}, True),
+    ],
+)
+async def test_a_worker_counts_that_is_alive_and_drives_the_backend(changes: dict[str, Any], serves: bool, hall: Hall) -> None:
+    """One that was silent for long, or that takes no more jobs, is none."""
+    hall.board.reports.append(Report(host="there", pid=7, version="0", concurrency=1, **changes))
+    async with hall.client() as client:
+        with pytest.raises(JobTimeoutError) as caught:
+            await hall.service.clock.run(_wait_in_vain(client))
+    assert serves is ("no worker is running" not in str(caught.value))
+
+
+async def _wait_in_vain(client: Client) -> None:
+    submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+    await _recorded(client)
+    try:
+        await client.handle("wish").result(timeout=10)
+    finally:
+        submit.cancel()
+
+
+async def test_a_job_that_a_client_drives_itself_needs_no_worker(hall: Hall) -> None:
+    """Several may share the journal without any worker."""
+    hall.service.polls.extendleft([running()] * 20)
+    config = a_config(poll=PollConfig(interval=2.0))
+    async with hall.client(config=config, engine="in-process") as driver, hall.client() as client:
+        handle = await hall.service.clock.run(driver.submit(REQUEST))
+        with pytest.raises(JobTimeoutError) as caught:
+            await hall.service.clock.run(client.handle(handle.id).result(timeout=20))
+        assert "no worker" not in str(caught.value)
+        result = await hall.service.clock.run(client.handle(handle.id).result())
+    assert handle.id == result.job_id
+    assert 1 == len(hall.service.posts)
+
+
+async def test_a_job_whose_worker_has_gone_is_taken_by_the_next(hall: Hall) -> None:
+    """Who waits for it calls for one, and nothing is sent twice."""
+    hall.service.polls.extendleft([running()] * 3)
+    async with hall.client() as client:
+        async with hall.worker():
+            handle = await hall.service.clock.run(client.submit(REQUEST))
+        async with hall.worker():
+            assert [handle.id] == [each.id for each in await hall.service.clock.run(client.resume())]
+    assert JobStatus.SUCCEEDED is handle.job.status
+    assert 1 == len(hall.service.posts)
+
+
+async def test_a_wait_that_is_over_says_how_far_the_job_is(hall: Hall) -> None:
+    """It goes on."""
+    hall.service.polls.appendleft(running())
+    hall.service.polls.extendleft([running()] * 5)
+    async with hall.worker(), hall.client() as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        with pytest.raises(JobTimeoutError, match=r"is (queued|running) after 3 s"):
+            await hall.service.clock.run(handle.result(timeout=3))
+        await hall.service.clock.run(handle.result())
+
+
+async def test_a_journal_that_is_away_for_a_while_ends_no_wait(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
+    """The job is looked at when it is back."""
+    journal = hall.journal()
+    async with hall.worker(), hall.client(journal) as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        journal.away = True
+        wait = asyncio.ensure_future(handle.result())
+        await hall.service.clock.run(_until(lambda: any("cannot be looked up" in text for text in caplog.messages)))
+        journal.away = False
+        await hall.service.clock.run(wait)
+    assert JobStatus.SUCCEEDED is handle.job.status
+
+
+# Cancels.
+
+
+async def test_a_job_that_nobody_has_is_cancelled_here(hall: Hall) -> None:
+    """It never was sent, and whoever waits hears of it."""
+    async with hall.client() as client:
+        submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+        await _recorded(client)
+        handle = client.handle("wish")
+        await handle.cancel()
+        await hall.service.clock.run(submit)
+        with pytest.raises(JobCancelledError):
+            await submit.result().result()
+        job = await anext(client.jobs())
+    assert (JobStatus.CANCELLED, JobStatus.CANCELLED, 0) == (job.status, handle.job.status, job.cost and job.cost.amount)
+    assert [] == hall.service.calls
+
+
+async def test_a_cancel_reaches_the_worker_that_has_the_job(tmp_path: Path) -> None:
+    """The service is asked with the worker's key."""
+    service = a_service(polls=[running()], deletes=[running(status="cancelled", refunded=True)])
+    hall = Hall(tmp_path / "jobs.db", service, KeyedStudio())
+    async with hall.worker(), hall.client() as client:
+        handle = await service.clock.run(client.submit(REQUEST))
+        await service.clock.run(handle.cancel())
+        with pytest.raises(JobCancelledError):
+            await handle.result()
+    assert ["DELETE"] == [call.method for call in service.calls if call.method == "DELETE"]
+
+
+async def test_a_cancel_that_takes_its_time_is_no_error(tmp_path: Path) -> None:
+    """The service was asked; the job's end is whatever comes of it."""
+    service = a_service(polls=[running()], deletes=[running()])
+    hall = Hall(tmp_path / "jobs.db", service, KeyedStudio())
+    async with hall.worker(), hall.client() as client:
+        handle = await service.clock.run(client.submit(REQUEST))
+        await service.clock.run(handle.cancel())
+        assert not handle.job.status.terminal
+
+
+async def test_what_speaks_against_a_cancel_comes_back(hall: Hall) -> None:
+    """In the worker's words."""
+    hall.service.polls.appendleft(running())
+    async with hall.worker(), hall.client() as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        with pytest.raises(CancelUnsupportedError, match=r"no way to cancel.*will be billed"):
+            await hall.service.clock.run(handle.cancel())
+
+
+async def test_a_cancel_that_nobody_answers_stays_on_record(hall: Hall) -> None:
+    """After a minute the caller is told so, and why nobody does."""
+    hall.service.polls.appendleft(running())
+    async with hall.client() as client:
+        async with hall.worker():
+            job_id = (await hall.service.clock.run(client.submit(REQUEST))).id
+        began = hall.service.clock.elapsed
+        with pytest.raises(JobTimeoutError, match=r"60 s \(no worker is running.*on record"):
+            await hall.service.clock.run(client.handle(job_id).cancel())
+    assert 60.0 == hall.service.clock.elapsed - began
+    assert {job_id: None} == hall.board.asked
+
+
+async def test_a_job_that_has_ended_is_not_cancelled(hall: Hall) -> None:
+    """That is no error, as with a job of this process."""
+    async with hall.worker(), hall.client() as client:
+        result = await hall.service.clock.run(client.generate(REQUEST))
+        handle = client.handle(result.job_id)
+        await handle.cancel()
+    assert JobStatus.SUCCEEDED is handle.job.status
+    assert {} == hall.board.asked
+
+
+async def test_a_job_in_doubt_cannot_be_cancelled(tmp_path: Path) -> None:
+    """The error says what is known of it."""
+    hall = Hall(tmp_path / "jobs.db", a_service(submits=[LOST]))
+    async with hall.worker(), hall.client() as client:
+        with pytest.raises(SubmitUnknownError):
+            await hall.service.clock.run(client.submit(REQUEST, id="wish"))
+        with pytest.raises(SubmitUnknownError):
+            await hall.service.clock.run(client.handle("wish").cancel())
+
+
+# One id, many submits.
+
+
+async def test_an_id_is_paid_for_once_however_many_clients_submit_it(hall: Hall) -> None:
+    """Two at once, from two clients and twice from one; all have the one job."""
+    async with hall.worker(), hall.client() as first, hall.client() as second:
+        submits = [client.submit(REQUEST, id="wish") for client in (first, first, second)]
+        handles = await hall.service.clock.run(asyncio.gather(*submits))
+        await hall.service.clock.run(asyncio.gather(*(handle.result() for handle in handles)))
+    assert ["wish"] * 3 == [handle.id for handle in handles]
+    assert 1 == len(hall.service.posts)
+
+
+async def test_an_id_of_another_request_is_refused(hall: Hall) -> None:
+    """Nothing is sent."""
+    async with hall.worker(), hall.client() as client:
+        await hall.service.clock.run(client.submit(REQUEST, id="wish"))
+        with pytest.raises(RequestError, match="another request"):
+            await client.submit(VideoRequest("a hen", duration=5), id="wish")
+
+
+async def test_a_job_on_record_that_was_never_sent_is_waited_for_until_it_is(hall: Hall) -> None:
+    """Whoever submits its id again returns when the service has accepted it."""
+    async with hall.client() as client:
+        given_up = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+        await _recorded(client)
+        given_up.cancel()
+    async with hall.client() as client, hall.worker():
+        handle = await hall.service.clock.run(client.submit(REQUEST, id="wish"))
+    assert "p1" == handle.job.provider_id
+
+
+async def test_a_batch_runs_over_workers(hall: Hall) -> None:
+    """Each is made once, and a second run pays for nothing."""
+    requests = [VideoRequest(f"fox {number}", duration=5) for number in range(5)]
+    numbers = iter(range(100))
+    hall.service.submits.clear()
+    hall.service.submits.append(lambda _: accepted(id=f"p{next(numbers)}"))
+    async with hall.worker(), hall.client() as client:
+        outcomes = await hall.service.clock.run(client.generate_many(requests, name="foxes"))
+        again = await hall.service.clock.run(client.generate_many(requests, name="foxes"))
+    assert [None] * 5 == [outcome.error for outcome in outcomes]
+    assert [outcome.result for outcome in outcomes] == [outcome.result for outcome in again]
+    assert 5 == len(hall.service.posts)
+
+
+async def test_a_cap_holds_before_anything_is_handed_in(hall: Hall) -> None:
+    """The client's own caps are checked here, over all that is on record."""
+    config = a_config(api_key=None, budget=Budget(per_day=50))
+    async with hall.worker(), hall.client(config=config) as client:
+        await hall.service.clock.run(client.submit(REQUEST))
+        with pytest.raises(BudgetError):
+            await hall.service.clock.run(client.submit(REQUEST))
+        assert 1 == len([job async for job in client.jobs()])
+
+
+# The rest.
+
+
+async def test_a_local_file_is_named_by_its_whole_path_and_read_by_the_worker(
+    hall: Hall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that the worker has not got is an error that says who reads it; the same request again is the same."""
+    hall.studio = Uploads()
+    (tmp_path / "fox.png").write_bytes(PNG)
+    monkeypatch.chdir(tmp_path)
+    request = VideoRequest("a fox", duration=5, references=[Reference(Path("fox.png"))])
+    async with hall.client() as client:
+        submit = asyncio.ensure_future(client.submit(request, id="wish"))
+        job = await _recorded(client)
+        (tmp_path / "fox.png").unlink()
+        async with hall.worker():
+            with pytest.raises(RequestError, match=r"fox.png' cannot be read.*by the worker"):
+                await hall.service.clock.run(submit)
+    assert tmp_path / "fox.png" == job.request.references[0].source
+
+
+async def test_a_job_that_had_expired_goes_on_where_who_waits_has_a_key(hall: Hall) -> None:
+    """The service is asked once more here, and the job is left to a worker then."""
+    hall.service.polls.extendleft([said(404)] * 30)
+    async with hall.worker(), hall.client(config=a_config()) as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        with pytest.raises(JobExpiredError):
+            await hall.service.clock.run(handle.result())
+        hall.service.polls.clear()
+        hall.service.polls.extend([running(), done()])
+        result = await hall.service.clock.run(handle.result())
+    assert handle.id == result.job_id
+
+
+async def test_who_waits_when_the_client_is_closed_is_told_where_the_job_is(hall: Hall) -> None:
+    """It is on record, and the workers go on with it."""
+    async with hall.client() as client:
+        submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+        job = await _recorded(client)
+    with pytest.raises(JournalError, match="job wish is on record"):
+        await submit
+    with pytest.raises(JournalError, match="the client is closed"):
+        await client._driver.attach(job)
+
+
+async def test_with_the_engine_in_process_a_client_drives_its_own_jobs(hall: Hall) -> None:
+    """No ticket is given, and a key is needed."""
+    async with hall.client(config=a_config(), engine="in-process") as client:
+        await hall.service.clock.run(client.generate(REQUEST))
+    assert (1, []) == (len(hall.service.posts), hall.board.waiting)
