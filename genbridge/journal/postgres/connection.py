@@ -15,7 +15,7 @@ from genbridge.journal.database import Rows
 
 SCHEMA = "genbridge"
 """Where all of our tables are, and the engine's."""
-_IDLE = "5s"
+_IDLE = "2s"
 """How long a transaction may stand still: then its process was stopped, and holds everybody else up."""
 _OPTIONS: Mapping[str, Any] = {
     "application_name": "genbridge",
