@@ -17,6 +17,14 @@ class Ticket:
     backend: str
 
 
+@attrs.frozen
+class Tally:
+    """How many tickets wait for a worker, and how many workers hold."""
+
+    waiting: int
+    held: int
+
+
 class Engine(Protocol):
     """Hands out tickets, each at least once.
 
@@ -31,6 +39,9 @@ class Engine(Protocol):
 
     def ticketed(self, connection: Any, job_ids: Sequence[str]) -> set[str]:
         """Return those of the jobs for which a ticket waits, or is in a living worker's hands."""
+
+    async def tally(self) -> Tally:
+        """Count the tickets; raises `JournalError` when that is not possible."""
 
     async def run(
         self,
