@@ -6,6 +6,7 @@ The journal applies it inside the transaction that records a submit, so that it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import attrs
 
@@ -36,6 +37,16 @@ class Wait:
 
     seconds: float
     reason: str
+
+
+class Limiter(Protocol):
+    """Decides instead of the journal when a submit may start."""
+
+    async def reserve(self, backend: str, model: str, rules: Sequence[Rule]) -> Wait | None:
+        """Take a place for one submit of a model (its canonical name), or return how long to wait before asking again.
+
+        A place that is taken is not given back: a submit may fail, or wait a moment longer before it starts.
+        """
 
 
 def next_start(recent: Sequence[float], running: int, rule: Rule, now: float) -> Wait | None:

@@ -148,7 +148,7 @@ class Plugin:
             raise self._failed(hook, error) from error
 
     def _failed(self, hook: str, error: Exception) -> PluginError:
-        return self._error(f"has a bug in its hook {hook!r}, which failed with {_told(error)}")
+        return self._error(f"has a bug in its hook {hook!r}, which failed with {told(error)}")
 
     def _error(self, what: str) -> PluginError:
         return PluginError(f"the provider {self.name!r} of the package {self.package!r} {what}", package=self.package)
@@ -173,7 +173,8 @@ def _items_problem(values: Iterable[object], kind: type) -> str | None:
     return f"holds {others[0]}, not only {kind.__name__}" if others else None
 
 
-def _told(error: BaseException) -> str:
+def told(error: BaseException) -> str:
+    """Return what another's error says, and no more of it than a line or two."""
     text = f"{type(error).__name__}: {error}"
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
@@ -250,7 +251,7 @@ def _register(manager: pluggy.PluginManager, plugin: object, broken: _Broken, *,
         if not problems:
             manager.register(plugin)
     except Exception as error:
-        raise broken([Problem("hooks", _told(error))]) from error
+        raise broken([Problem("hooks", told(error))]) from error
     if problems:
         raise broken(problems)
     return found
@@ -312,7 +313,7 @@ def _described(hook: pluggy.HookRelay, name: str | None, broken: _Broken) -> Pro
     try:
         provider: object = hook.describe()
     except Exception as error:
-        raise broken([Problem("describe", f"its hook 'describe' failed with {_told(error)}")]) from error
+        raise broken([Problem("describe", f"its hook 'describe' failed with {told(error)}")]) from error
     if problem := _answer_problem("describe", provider):
         raise broken([Problem("describe", f"its hook 'describe' {problem}")])
     assert isinstance(provider, Provider)  # noqa: S101 (it was checked; this tells the type checker)
@@ -340,7 +341,8 @@ def _provider_problems(name: str | None, provider: Provider) -> Iterator[str]:
 # What is installed.
 
 
-def _installed(group: str) -> Iterable[EntryPoint]:
+def installed_in(group: str) -> Iterable[EntryPoint]:
+    """Return the entry points of a group that are installed."""
     from importlib.metadata import entry_points  # noqa: PLC0415 (it is slow to import, and not needed for plugins passed in)
 
     return entry_points(group=group)
@@ -354,7 +356,7 @@ class Registry:
     point and go before those that have one. Several threads may use it.
     """
 
-    entry_points: Callable[[str], Iterable[EntryPoint]] = _installed
+    entry_points: Callable[[str], Iterable[EntryPoint]] = installed_in
     given: Mapping[str, object] = attrs.field(factory=dict)
     _found: dict[str, tuple[EntryPoint, ...]] = attrs.field(factory=dict, init=False, repr=False)
     _loaded: dict[str, Plugin] = attrs.field(factory=dict, init=False)
@@ -377,7 +379,7 @@ class Registry:
         if name in self.given:
             return self.given[name]
         entry = self._entry(name)
-        return _load(entry, partial(_broken, name, _package(entry)))
+        return _load(entry, partial(_broken, name, package_of(entry)))
 
     def offering(self, hook: str) -> list[Plugin]:
         """Return the providers that have a hook; one whose package is broken is left out, and named in the log."""
@@ -397,7 +399,7 @@ class Registry:
         return _Described(self)
 
     def _make(self, name: str) -> Plugin:
-        package = None if name in self.given else _package(self._entry(name))
+        package = None if name in self.given else package_of(self._entry(name))
         return plugin_of(name, self.find(name), package=package, wrappers=self._all_wrappers())
 
     def _entries(self, group: str) -> tuple[EntryPoint, ...]:
@@ -407,7 +409,7 @@ class Registry:
             return self._found[group]
 
     def _entry(self, name: str) -> EntryPoint:
-        claims = {(_package(entry), entry.value): entry for entry in self._entries(PROVIDERS) if entry.name == name}
+        claims = {(package_of(entry), entry.value): entry for entry in self._entries(PROVIDERS) if entry.name == name}
         if not claims:
             raise self._unknown(name)
         if len(claims) > 1:
@@ -429,7 +431,7 @@ class Registry:
         return self._wrappers
 
 
-def _package(entry: EntryPoint) -> str:
+def package_of(entry: EntryPoint) -> str:
     """Return the name of the distribution that an entry point is from, or else its top-level module."""
     name = entry.dist.name if entry.dist is not None else None
     return name or entry.value.partition(":")[0].partition(".")[0].strip()
@@ -439,12 +441,12 @@ def _load(entry: EntryPoint, broken: _Broken) -> object:
     try:
         return entry.load()
     except (Exception, SystemExit) as error:
-        what = f"importing {entry.value!r} failed with {_told(error)}; update or uninstall that package"
+        what = f"importing {entry.value!r} failed with {told(error)}; update or uninstall that package"
         raise broken([Problem("imports", what)]) from error
 
 
 def _wrapper(entry: EntryPoint) -> Wrapper:
-    wrapper = Wrapper(name=entry.name, package=_package(entry), plugin=None)
+    wrapper = Wrapper(name=entry.name, package=package_of(entry), plugin=None)
     return attrs.evolve(wrapper, plugin=_load(entry, partial(_broken_wrapper, wrapper)))
 
 

@@ -26,6 +26,7 @@ from psycopg_pool import AsyncConnectionPool
 from genbridge.databases import DatabaseUrl
 from genbridge.engine import Tally, Ticket
 from genbridge.errors import JournalError
+from genbridge.hookspecs import hookimpl
 from genbridge.journal.postgres.connection import options
 
 _log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ _PATIENCE = 5.0
 """Seconds to wait for a connection."""
 _PAUSES = (0.5, 1.0, 2.0, 5.0)
 """Waits, in seconds, before Procrastinate's worker is started again; the last one for ever."""
-_STEADY = 15.0
+_STEADY = 30.0
 """Seconds that it has run for when its end is no longer a part of the last outage."""
 _LONGEST_QUEUE = 40
 """The bytes of a queue's name that leave room for Procrastinate's own part of the channel's, which has 63."""
@@ -159,6 +160,12 @@ class Procrastinate:
         except (psycopg.Error, ConnectorException) as error:
             return self._reason(error)
         return "its connections have failed"
+
+
+@hookimpl
+def make_engine(url: DatabaseUrl) -> Procrastinate:
+    """Return the engine for the jobs in the journal at a URL."""
+    return Procrastinate(url)
 
 
 class _Worker(Worker):

@@ -20,7 +20,6 @@ from genbridge.durations import Usual
 from genbridge.errors import CancelUnsupportedError, GenbridgeError, JobTimeoutError, JournalError
 from genbridge.experience import Experience
 from genbridge.journal import Attention, Heard, Report, SharedJournal
-from genbridge.journal.drivers import DEAD_AFTER
 from genbridge.polls import ask_again
 from genbridge.refusals import refusal
 from genbridge.tasks import Tasks
@@ -364,7 +363,7 @@ class _Workers:
         async with self._lock:
             if self._clock.monotonic() >= self._until:
                 reports = await self._journal.reports()
-                self._alive = tuple(report for report in reports if report.silent < DEAD_AFTER and not report.draining)
+                self._alive = tuple(report for report in reports if report.alive and not report.draining)
                 self._until = self._clock.monotonic() + _FIRST_LOOK
         return any(not report.backends or backend in report.backends for report in self._alive)
 

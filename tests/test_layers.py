@@ -23,7 +23,7 @@ LAYERS = [
     "submits",
     "polls",
     "experience",
-    "doubts wishes refusals tasks agenda writer drives downloads journal tickets",
+    "doubts wishes refusals tasks agenda writer drives downloads journal seams tickets",
     "backends sandbox",
     "plugins lines transport limits budgets config references snapshots validation prices folders",
     "databases engine",

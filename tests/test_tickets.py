@@ -4,46 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import postgres
+import psycopg
 import pytest
+from postgres import Server
 
-pytest.importorskip("procrastinate", reason="genbridge[distributed] is not installed")
-pytestmark = pytest.mark.skipif(postgres.programs() is None, reason="there is no PostgreSQL on this machine")
-
-import psycopg  # noqa: E402
-
-from genbridge.databases import DatabaseUrl  # noqa: E402
-from genbridge.engine import Tally, Ticket  # noqa: E402
-from genbridge.errors import JournalError  # noqa: E402
-from genbridge.journal.postgres.connection import options  # noqa: E402
-from genbridge.journal.postgres.schema import upgrade  # noqa: E402
-from genbridge.tickets import Procrastinate  # noqa: E402
+from genbridge.databases import DatabaseUrl
+from genbridge.engine import Tally, Ticket
+from genbridge.errors import JournalError
+from genbridge.journal.postgres.connection import options
+from genbridge.journal.postgres.schema import upgrade
+from genbridge.tickets import Procrastinate
 
 LONG = "a-backend-whose-name-is-longer-than-the-name-of-a-channel-may-be"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres.Server]:
-    """Return a server that no test of this module stops."""
-    with postgres.Server(settings={"fsync": "off"}) as server:
-        yield server
-
-
 @pytest.fixture
-def url(server: postgres.Server) -> DatabaseUrl:
+def url(database: str) -> DatabaseUrl:
     """Return a new database with our tables."""
-    return made(server)
-
-
-def made(server: postgres.Server) -> DatabaseUrl:
-    """Make a new database with our tables."""
-    url = DatabaseUrl.parse(server.make_database())
-    upgrade(url)
-    return url
+    return DatabaseUrl.parse(database)
 
 
 def engine_at(url: DatabaseUrl) -> Procrastinate:
@@ -198,12 +180,12 @@ async def test_the_ticket_of_a_dead_worker_is_given_out_again(url: DatabaseUrl, 
             assert "job-1" == await driver.begun.get()
 
 
-async def test_a_database_that_is_not_there_cannot_be_asked(server: postgres.Server) -> None:
+async def test_a_database_that_is_not_there_cannot_be_asked(postgres: Server) -> None:
     """It is said without the password."""
-    url = DatabaseUrl.parse(server.url("nothing"))
+    url = DatabaseUrl.parse(postgres.url("nothing"))
     with pytest.raises(JournalError, match="cannot be counted") as caught:
         await engine_at(url).tally()
-    assert server.password not in str(caught.value)
+    assert postgres.password not in str(caught.value)
 
 
 # Having them driven.
@@ -280,8 +262,9 @@ async def test_an_outage_ends_no_drive_and_is_told_once(capfd: pytest.CaptureFix
     logging.getLogger("genbridge.tickets").addHandler(heard)
     driver = Driver()
     try:
-        with postgres.Server() as server:
-            url = made(server)
+        with Server() as server:
+            url = DatabaseUrl.parse(server.url())
+            upgrade(url)
             give(url, "job-1")
             async with running(url, driver.drive, concurrency=1):
                 assert "job-1" == await driver.begun.get()

@@ -35,6 +35,10 @@ NOT_SENT = "not_sent"
 """The code of the failure of a job that was never accepted, as far as anybody can tell; a late answer heals it."""
 
 
+DEAD_AFTER = 30.0
+"""Seconds without a sign of life after which a driver's jobs may be taken over."""
+
+
 class Paused(StrEnum):
     """What a service asked to be left alone with."""
 
@@ -254,6 +258,11 @@ class Report:
     started: float = 0.0
     silent: float = 0.0
 
+    @property
+    def alive(self) -> bool:
+        """Whether it was heard of lately enough."""
+        return self.silent <= DEAD_AFTER
+
 
 @attrs.frozen(kw_only=True)
 class Counts:
@@ -285,10 +294,9 @@ def open_journal(
     to workers; without one, whoever submits a job drives it.
     """
     if isinstance(place, DatabaseUrl):
-        need_drivers()
-        from genbridge.journal.postgres import PostgresJournal  # noqa: PLC0415 (only where there is a database)
+        from genbridge.seams import installed  # noqa: PLC0415 (only where there is a database)
 
-        return PostgresJournal(place, engine=engine)
+        return installed.journal(place, engine=engine)
     from genbridge.journal.sqlite import SqliteJournal  # noqa: PLC0415 (sqlite3 is loaded when it is used)
 
     return SqliteJournal(place, now=now or time.time)

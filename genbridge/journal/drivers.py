@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import attrs
 
-DEAD_AFTER = 30.0
-"""Seconds without a sign of life after which a driver's jobs may be taken over."""
+from genbridge.journal import DEAD_AFTER
+
 FORGET_AFTER = 86400.0
 """Seconds without a sign of life after which a driver is forgotten, unless it lives all the same."""
 _PROC = Path("/proc")

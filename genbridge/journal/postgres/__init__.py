@@ -14,8 +14,8 @@ from genbridge.budgets import Budget
 from genbridge.databases import DatabaseUrl
 from genbridge.engine import Engine, Ticket
 from genbridge.errors import JournalError
-from genbridge.journal import Attention, Counts, Heard, Lease, Report
-from genbridge.journal.drivers import DEAD_AFTER
+from genbridge.hookspecs import hookimpl
+from genbridge.journal import DEAD_AFTER, Attention, Counts, Heard, Lease, Report
 from genbridge.journal.postgres.connection import Connection
 from genbridge.journal.postgres.drivers import SharedDrivers
 from genbridge.journal.postgres.listening import Listener
@@ -52,6 +52,12 @@ _FORGET = "delete from reports where at < moment() - 86400"
 _REPORTS = "select owner, moment() - at, report from reports where at > moment() - 86400 order by owner"
 _COUNTS = "select status, count(*) from jobs where finished is null group by status"
 _OLDEST = "select moment() - min(created) from jobs where finished is null and status = 'pending'"
+
+
+@hookimpl
+def make_journal(url: DatabaseUrl, now: Callable[[], float] | None, engine: Engine | None) -> PostgresJournal:
+    """Return the journal at a URL."""
+    return PostgresJournal(url, now=now, engine=engine)
 
 
 class PostgresJournal(SqlJournal):
@@ -105,6 +111,7 @@ class PostgresJournal(SqlJournal):
         await super().aclose()
 
     def _leave(self, db: Connection) -> None:
+        db.execute("delete from reports where owner = ?", (self.owner,))
         self._give(db, db.execute(_LEFT, (self.owner,)).fetchall())
 
     # Tickets.

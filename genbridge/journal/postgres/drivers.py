@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from genbridge.journal import DEAD_AFTER
 from genbridge.journal.database import Database
-from genbridge.journal.drivers import DEAD_AFTER, FORGET_AFTER, Owner
+from genbridge.journal.drivers import FORGET_AFTER, Owner
 
 
 class SharedDrivers:
