@@ -19,7 +19,7 @@ import attrs
 from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
 from genbridge.budgets import Usage, check_all
-from genbridge.config import IN_PROCESS, BackendConfig, Config, Route, load
+from genbridge.config import IN_PROCESS, JOURNAL, BackendConfig, Config, Route, load
 from genbridge.databases import DatabaseUrl
 from genbridge.drives import Drive, Listener, never_started
 from genbridge.durations import Usual, by_model
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from genbridge.batches import Batch, Outcome, Terms
     from genbridge.catalogue import Model
     from genbridge.downloads import Progress
+    from genbridge.engine import Engine
+    from genbridge.limits import Limiter
     from genbridge.lines import Line
     from genbridge.sandbox import Sandbox
     from genbridge.transport import Transport
@@ -171,14 +173,31 @@ class Client:
     def _make_journal(self, config: Config) -> Journal:
         place = self._place(config)
         if isinstance(place, DatabaseUrl):
-            return open_journal(place)
+            return open_journal(place, engine=self._make_engine(config, place))
         if place is None or isinstance(place, Path):
             return open_journal(place, now=lambda: self._clock.now().timestamp())
         return place
 
+    def _make_engine(self, config: Config, url: DatabaseUrl) -> Engine | None:
+        """Return what gives tickets for the jobs in a database, where it is not this process that drives them."""
+        if (name := self._engine(config)) == IN_PROCESS:
+            return None
+        from genbridge import seams  # noqa: PLC0415 (only where machines share the journal)
+
+        return seams.installed.engine(name, url)
+
+    def _make_limiter(self, config: Config, journal: Journal) -> Limiter | None:
+        """Return what decides instead of the journal when a submit may start, where something else is to."""
+        url = getattr(journal, "url", None)
+        if config.journal.limiter == JOURNAL or url is None:
+            return None
+        from genbridge import seams  # noqa: PLC0415 (only where machines share the journal)
+
+        return seams.installed.limiter(config.journal.limiter, url)
+
     def _make_driver(self, config: Config, journal: Journal) -> Scheduler | Watcher:
         if not isinstance(journal, SharedJournal) or self._engine(config) == IN_PROCESS:
-            return Scheduler(journal, self._account_of, self._clock)
+            return Scheduler(journal, self._account_of, self._clock, limiter=self._make_limiter(config, journal))
         from genbridge.watching import Watcher  # noqa: PLC0415 (only where machines share the journal)
 
         return Watcher(journal, self._account_of, self._clock)

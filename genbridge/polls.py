@@ -20,8 +20,6 @@ from genbridge.writer import Writer
 
 _log = logging.getLogger(__name__)
 
-WATCH = 1.0
-"""Seconds between two looks at a job that another process drives."""
 _LONGEST_QUIET = 900.0
 """The most seconds until the next poll, whatever the service asks for."""
 _PROGRESS = 30.0
@@ -29,14 +27,24 @@ _PROGRESS = 30.0
 
 
 class Polls:
-    """Asks how jobs are doing, records what changes, and ends them by `end`."""
+    """Asks how jobs are doing, records what changes, and ends them by `end`; one that another process took over goes to `lose`."""
 
-    def __init__(self, journal: Journal, writer: Writer, agenda: Agenda, clock: Clock, end: Callable[[Drive], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        writer: Writer,
+        agenda: Agenda,
+        clock: Clock,
+        *,
+        end: Callable[[Drive], None],
+        lose: Callable[[Drive], None],
+    ) -> None:
         self._journal = journal
         self._writer = writer
         self._agenda = agenda
         self._clock = clock
         self._end = end
+        self.lose = lose
         self.experience = Experience(journal, clock)
         self._quiet: dict[str, float] = {}
 
@@ -50,7 +58,8 @@ class Polls:
         try:
             snapshot = await drive.account.poll(drive.job)
         except GenbridgeError as error:
-            await self._missed(drive, error)
+            if not drive.ended.is_set():
+                await self._missed(drive, error)
             return
         if not drive.ended.is_set():  # as by a cancel meanwhile
             drive.misses, drive.missing_since = 0, None
@@ -196,12 +205,6 @@ class Polls:
             recorded = lease is not None and await self._journal.update(lease, job)
         if not recorded:
             _log.warning("job %s was taken over by another process, which records its end", job.id)
-
-    def lose(self, drive: Drive) -> None:
-        """Another process drives the job now: watch it."""
-        _log.warning("job %s was taken over by another process", drive.job.id)
-        drive.lease = None
-        self._agenda.put(drive, WATCH)
 
 
 async def ask_again(journal: Journal, drive: Drive) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ import attrs
 from genbridge.agenda import Agenda
 from genbridge.backends import Account
 from genbridge.budgets import Budget
+from genbridge.cancels import Cancels
 from genbridge.doubts import Doubts
 from genbridge.drives import LIVE, Drive, Listener, in_doubt, mishap, nothing, outcome, snapshot_of, withdrawn
 from genbridge.durations import Usual
@@ -28,11 +29,14 @@ from genbridge.errors import (
     JobError,
     JournalError,
 )
-from genbridge.journal import Journal, Lease
-from genbridge.polls import WATCH, Polls, ask_again
+from genbridge.journal import Journal, Lease, SharedJournal
+from genbridge.limits import Limiter
+from genbridge.polls import Polls, ask_again
+from genbridge.pulse import Pulse
 from genbridge.refusals import failure_of
 from genbridge.submits import Submits
-from genbridge.timing import Clock
+from genbridge.tasks import Tasks
+from genbridge.timing import Clock, Signal
 from genbridge.types import Failure, Job, JobStatus
 from genbridge.writer import Writer
 
@@ -40,6 +44,14 @@ _log = logging.getLogger(__name__)
 
 _BEAT = 5.0
 """Seconds between two signs of life."""
+_WATCH = 1.0
+"""Seconds between two looks at a job that another process drives."""
+_UNABLE = 30.0
+"""Seconds for which a call is kept that cannot be answered here, so that it does not come back at once."""
+_FIRST_EPOCH = 2
+"""The epoch of the first who drives a job that was handed in; only after that may a cancel have been asked for in vain."""
+_HANDING_OVER = 10.0
+"""Seconds that letting go of jobs may take; where the journal is not reached, others take them over later."""
 _CLOSING = 95.0
 """Seconds that closing waits for the answer to a POST under way: as long as the transport does by default."""
 _HURRIED = 5.0
@@ -49,26 +61,35 @@ _MARGIN = 5.0
 
 
 class Scheduler:
-    """Submits and polls all jobs of one client."""
+    """Submits and polls all jobs of one client, or those that a worker is called for.
 
-    def __init__(self, journal: Journal, account: Callable[[str, str], Account], clock: Clock) -> None:
+    Where there is a `limiter` it decides when a submit may start, and not the journal.
+    """
+
+    def __init__(
+        self, journal: Journal, account: Callable[[str, str], Account], clock: Clock, *, limiter: Limiter | None = None
+    ) -> None:
         self._journal = journal
         self._account = account
         self._clock = clock
         self._drives: dict[str, Drive] = {}
         self._agenda = Agenda(clock)
         self._writer = Writer(clock)
-        self._polls = Polls(journal, self._writer, self._agenda, clock, self._end)
-        self._submits = Submits(journal, self._writer, self._polls, clock, self._end)
+        self.pulse = Pulse()
+        self._polls = Polls(journal, self._writer, self._agenda, clock, end=self._end, lose=self._lose)
+        self._submits = Submits(journal, self._writer, self._polls, clock, end=self._end, pulse=self.pulse, limiter=limiter)
         self._doubts = Doubts(journal, account, clock, self._drives)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
+        self._calls: dict[str, asyncio.Task[Drive | None]] = {}
+        self._shared: SharedJournal | None = None
+        self._cancels: Cancels | None = None
         self._hurried = False
         self._closed = False
 
     def start(self) -> None:
         """Begin to drive."""
-        self._spawn(self._run())
-        self._spawn(self._beat())
+        _ = self._tasks.start(self._run())
+        _ = self._tasks.start(self._beat())
 
     def hurry(self) -> None:
         """Wait for the answer to a POST under way for a few seconds only when closing."""
@@ -81,12 +102,10 @@ class Scheduler:
         try:
             await self._await_answers()
         finally:
-            tasks = set(self._tasks)
-            for task in tasks:
-                task.cancel()
+            self._tasks.cancel()
             for drive in list(self._drives.values()):
                 drive.end(JournalError(f"the client was closed; job {drive.job.id} is on record: pick it up by its id"))
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._tasks.ended()
             await self._writer.catch_up()
 
     async def _await_answers(self) -> None:
@@ -124,7 +143,7 @@ class Scheduler:
             drive = self._drives[job.id] = Drive(
                 job=job, account=account, budget=budget, alone=alone, listeners=(listen,) if listen else ()
             )
-            self._spawn(self._guard(drive, self._submits.begin, drive, patience))
+            _ = self._tasks.start(self._guard(drive, self._submits.begin, drive, patience))
         elif listen is not None:
             drive.follow(listen)
         await self.accepted(drive)
@@ -144,7 +163,7 @@ class Scheduler:
             drive = self._drives[job.id] = Drive(
                 job=job, account=account, budget=account.config.budget, alone=not account.plugin.supports("recover"), send=send
             )
-            drive.taking = self._task(self._take_first(drive))
+            drive.taking = self._tasks.start(self._take_first(drive))
         drive.send = drive.send or send
         if drive.taking is not None:
             await asyncio.shield(drive.taking)
@@ -216,6 +235,111 @@ class Scheduler:
         self._polls.wanted_within(drive, seconds)
         await drive.until_ended(self._clock, seconds)
 
+    # What a worker is called for.
+
+    def serve(self, journal: SharedJournal) -> None:
+        """Drive from now on what this process is called for, and carry out cancels that others ask for.
+
+        A job that another process takes over is left to it, and one in doubt is looked up patiently, as nobody waits here.
+        """
+        self._shared = journal
+        self._cancels = Cancels(journal, self._writer, self._tasks, self._drives, self._stop)
+        self._cancels.listen()
+        self._submits.patient = True
+
+    @property
+    def driving(self) -> int:
+        """How many jobs are driven here."""
+        return len(self._drives)
+
+    @property
+    def _serves(self) -> bool:
+        return self._shared is not None
+
+    async def drive(self, job_id: str) -> Job | None:
+        """Drive a job on record until it has ended, or is driven here no more; return its record as it is then.
+
+        Returns `None` at once for one that is not there, has ended, or is driven by another process, and while draining; after a
+        while for one that cannot be driven here. Whoever gives up waiting does not stop the job.
+        """
+        drive = await self._driven(job_id)
+        if drive is None:
+            return None
+        await drive.ended.wait()
+        return drive.job
+
+    async def _driven(self, job_id: str) -> Drive | None:
+        try:
+            return self._drives.get(job_id) or await asyncio.shield(self._called(job_id))
+        except JournalError as error:
+            _log.info("job %s cannot be taken now: %s", job_id, error)
+        except GenbridgeError as error:
+            _log.warning("job %s cannot be driven here: %s", job_id, error)
+            await self._clock.sleep(_UNABLE)
+        return None
+
+    def _called(self, job_id: str) -> asyncio.Task[Drive | None]:
+        """Return the task of taking a job, which is not cut short: else it could be nobody's, and ours on record."""
+        if job_id not in self._calls:
+            self._calls[job_id] = task = self._tasks.start(self._answer_call(job_id))
+            task.add_done_callback(lambda _: self._calls.pop(job_id, None))
+        return self._calls[job_id]
+
+    async def _answer_call(self, job_id: str) -> Drive | None:
+        """Take a job that is nobody's, and begin to drive it."""
+        if self._cancels is None or self._closed:
+            return None
+        self._cancels.expect(job_id)
+        try:
+            lease, job = await self._journal.take(job_id)
+        finally:
+            heard = self._cancels.heard(job_id)
+        if lease is None or job is None or self._closed:  # whoever closes lets go of whatever is ours
+            return None
+        try:
+            drive = self._drives[job_id] = self._made(job, lease)
+            if heard or lease.epoch > _FIRST_EPOCH or job.status is not JobStatus.PENDING:
+                await self._cancels.look(drive)
+            if not drive.ended.is_set():
+                await self._begin(drive)
+        except BaseException:
+            self._drives.pop(job_id, None)
+            await self._journal.release(lease)
+            raise
+        return drive
+
+    def _made(self, job: Job, lease: Lease) -> Drive:
+        account = self._account(job.backend, job.provider)
+        return Drive(job=job, account=account, budget=account.config.budget, lease=lease)
+
+    async def drain(self) -> None:
+        """Take no other job, begin no other POST, and let go of every job; where a POST is under way, once its answer is on record.
+
+        Each is called for at once, so that another worker goes on with it.
+        """
+        self._closed = True
+        self._submits.stop()
+        await self._hand_over()
+        await self._await_answers()
+        await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        """Let go of the jobs without a POST under way; where the journal is not reached, others take them over in their time."""
+        idle = [drive for drive in self._drives.values() if drive.answered.is_set()]
+        leases = [drive.lease for drive in idle if drive.lease is not None]
+        for drive in idle:
+            self._forget(drive)
+            drive.end(JournalError(f"job {drive.job.id} was left to another worker"))
+        if not leases or self._shared is None:
+            return
+        done = Signal()
+        task = self._tasks.start(self._shared.hand_over(leases))
+        task.add_done_callback(lambda _: done.set())
+        if not await done.wait_for(self._clock, _HANDING_OVER) or task.exception() is not None:
+            _log.warning(
+                "%d jobs could not be handed over; other workers take them over when this one has been silent", len(leases)
+            )
+
     # Taking a job over.
 
     async def _take(self, drive: Drive) -> None:
@@ -226,13 +350,17 @@ class Scheduler:
         drive.job = job or drive.job
         if drive.job.status is JobStatus.EXPIRED:
             await ask_again(self._journal, drive)
+        await self._begin(drive)
+
+    async def _begin(self, drive: Drive) -> None:
+        """Go on with a job from where it is on record."""
         drive.started = self._clock.monotonic() - self._age(drive.job)
         drive.posted = self._clock.monotonic()
         drive.witnessed = False
         if drive.job.status.terminal:
             self._end(drive)
         elif drive.lease is None:
-            self._agenda.put(drive, WATCH)
+            self._agenda.put(drive, _WATCH)
         elif drive.job.status in LIVE:
             drive.accept()
             self._agenda.put(drive, self._clock.chance())
@@ -240,9 +368,9 @@ class Scheduler:
             await self._leave(drive, drive.lease)
         elif drive.job.status is JobStatus.PENDING:
             await self._check_key(drive, drive.lease)
-            self._spawn(self._guard(drive, self._submits.submit, drive, drive.account.config.patience))
+            _ = self._tasks.start(self._guard(drive, self._submits.submit, drive, drive.account.config.patience))
         else:
-            self._spawn(self._guard(drive, partial(self._submits.resolve, patient=True), drive))
+            _ = self._tasks.start(self._guard(drive, partial(self._submits.resolve, patient=True), drive))
 
     async def _leave(self, drive: Drive, lease: Lease) -> None:
         """Let a job go that waits to be sent, as it is only watched here."""
@@ -276,7 +404,7 @@ class Scheduler:
             await self._take(drive)
         except JournalError as error:
             _log.warning("job %s cannot be looked up now: %s", drive.job.id, error)
-            self._agenda.put(drive, WATCH)
+            self._agenda.put(drive, _WATCH)
         if drive.lease is None and drive.job != known:
             drive.publish(snapshot_of(drive.job))
 
@@ -298,32 +426,20 @@ class Scheduler:
     async def _run(self) -> None:
         while True:
             drive = await self._agenda.next()
-            self._spawn(self._guard(drive, self._watch if drive.lease is None else self._polls.ask, drive))
+            _ = self._tasks.start(self._guard(drive, self._watch if drive.lease is None else self._polls.ask, drive))
 
     async def _beat(self) -> None:
         while True:
             await self._clock.sleep(_BEAT)
+            began = self.pulse.begin()
             try:
                 await self._journal.beat()
             except JournalError as error:
                 _log.warning("%s", error)
             else:
+                self.pulse.note(began)
                 await self._writer.catch_up()
                 await self._polls.hear_of_pauses()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        _ = self._task(work)
-
-    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waits hears of it
 
     async def _guard(self, drive: Drive, step: Callable[..., Awaitable[None]], *values: Any) -> None:
         """Run a step of a job; what goes wrong ends the wait for it, and a job that was not sent."""
@@ -333,10 +449,21 @@ class Scheduler:
             await self._give_up(drive, error)
         except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
             _log.exception("job %s: a bug in genbridge", drive.job.id)
-            self._forget(drive)
+            await self._let_go(drive)
             drive.end(mishap(drive.job, error))
 
+    async def _let_go(self, drive: Drive) -> None:
+        """Drive a job no more; where others wait for it, another may try."""
+        self._forget(drive)
+        if self._serves and drive.lease is not None:
+            await self._writer.write_now_or_later(self._journal.release, drive.lease)
+
     async def _give_up(self, drive: Drive, error: GenbridgeError) -> None:
+        if self._serves and isinstance(error, JournalError):
+            _log.warning("job %s is let go of for now: %s", drive.job.id, error)
+            await self._let_go(drive)
+            drive.end(error)
+            return
         self._forget(drive)
         if drive.job.provider_id is None and drive.job.status in {JobStatus.PENDING, JobStatus.SUBMITTING} and drive.lease:
             drive.job = attrs.evolve(
@@ -350,6 +477,16 @@ class Scheduler:
         if isinstance(error, BackendError):
             error.job = drive.job
         drive.end(error)
+
+    def _lose(self, drive: Drive) -> None:
+        """Another process drives the job now: watch it, or leave it to that one."""
+        _log.warning("job %s was taken over by another process", drive.job.id)
+        drive.lease = None
+        if self._serves:
+            self._forget(drive)
+            drive.end(JournalError(f"job {drive.job.id} was taken over by another process"))
+        else:
+            self._agenda.put(drive, _WATCH)
 
     def _forget(self, drive: Drive) -> None:
         """Drive a job no more, unless it has been taken up anew since."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -21,8 +21,9 @@ from genbridge.backends import has_files
 from genbridge.drives import LIVE, Drive, nothing, snapshot_of
 from genbridge.errors import BackendError, GenbridgeError, JournalError, NotFoundError, RateLimitError, TransportError
 from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
-from genbridge.limits import Wait
+from genbridge.limits import Limiter, Rule, Wait
 from genbridge.polls import Polls
+from genbridge.pulse import Pulse
 from genbridge.timing import Clock, Signal
 from genbridge.types import Failure, JobStatus, Request, Snapshot, Verdict
 from genbridge.writer import Writer
@@ -45,6 +46,8 @@ _RATE_PAUSE = 5.0
 """Seconds before the second try where a service says "too many" and not for how long; each later wait is twice the last."""
 _LEAST_PAUSE = 1.0
 """Seconds for which a service that says "too many" is left alone, also when it asks for less."""
+_SILENT_PAUSE = 1.0
+"""Seconds between two looks whether the journal is reached again."""
 _LOOK_UPS = (0.0, 2.0, 8.0, 30.0, 85.0)
 """Waits, in seconds, before each look-up of an ambiguous submit."""
 _QUICK_LOOK_UPS = 3
@@ -58,14 +61,31 @@ POST itself counts from when it took the job.
 
 
 class Submits:
-    """Submits jobs and finds out what became of those in doubt. A job that leaves this path unaccepted is ended by `end`."""
+    """Submits jobs and finds out what became of those in doubt. A job that leaves this path unaccepted is ended by `end`.
 
-    def __init__(self, journal: Journal, writer: Writer, polls: Polls, clock: Clock, end: Callable[[Drive], None]) -> None:
+    Where there is a `limiter` it decides when a submit may start, and not the journal. Set `patient` where nobody waits for what
+    becomes of a submit in doubt.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        writer: Writer,
+        polls: Polls,
+        clock: Clock,
+        *,
+        end: Callable[[Drive], None],
+        pulse: Pulse,
+        limiter: Limiter | None = None,
+    ) -> None:
         self._journal = journal
         self._writer = writer
         self._polls = polls
         self._clock = clock
         self._end = end
+        self._pulse = pulse
+        self._limiter = limiter
+        self.patient = False
         self._lines: dict[tuple[str, str], asyncio.Semaphore] = {}
         self._places = asyncio.Semaphore(_PLACES)
         self._posting: dict[str, Drive] = {}
@@ -90,7 +110,7 @@ class Submits:
     async def _add(self, drive: Drive) -> Lease | None:
         if self._comes_later(drive):
             return await self._journal.add(drive.job, drive.budget)
-        rules, lease = drive.account.rules(drive.job), None
+        rules, lease = self._rules(drive), None
         await self._places.acquire()
         try:
             lease = await self._intend(drive, self._journal.add(drive.job, drive.budget, rules))
@@ -102,8 +122,12 @@ class Submits:
 
     def _comes_later(self, drive: Drive) -> bool:
         """Whether something has to come between the record of a job and its POST."""
-        waits = drive.alone or self._places.locked() or self._line(drive).locked()
-        return waits or self._stopped or has_files(drive.job.request)
+        waits = drive.alone or self._places.locked() or self._line(drive).locked() or self._pulse.is_late
+        return waits or self._stopped or self._limiter is not None or has_files(drive.job.request)
+
+    def _rules(self, drive: Drive) -> Sequence[Rule]:
+        """Return the rules that the journal is to see to."""
+        return drive.account.rules(drive.job) if self._limiter is None else ()
 
     async def submit(self, drive: Drive, patience: float, attempt: Attempt | None = None) -> None:
         """Send a job, again as long as it was certainly not accepted and `patience` (seconds) lasts.
@@ -135,7 +159,7 @@ class Submits:
             await self.cancelled(drive)
             return None
         try:
-            snapshot = await drive.account.submit(drive.job, request, check=partial(_check_fresh, drive))
+            snapshot = await drive.account.submit(drive.job, request, check=partial(self._check_fresh, drive))
         except GenbridgeError as error:
             if isinstance(error, BackendError) and error.verdict is Verdict.UNKNOWN:
                 await self._doubt(drive, attempt, error)
@@ -144,6 +168,15 @@ class Submits:
             return error
         await self._accept(drive, attempt, snapshot)
         return None
+
+    def _check_fresh(self, drive: Drive) -> None:
+        """Raise `TransportError` when so much time has passed that another process may have taken the job over, or soon may.
+
+        It may have found by then that the service has no such job. As with the signs of life, it is the machine's time that counts.
+        """
+        if time.monotonic() - drive.intended > _INTENT_LASTS or self._pulse.is_late:
+            where = f"job {drive.job.id} on backend {drive.job.backend!r}"
+            raise TransportError(f"{where} was not sent: this process was stopped before it could be", verdict=Verdict.NOT_SENT)
 
     async def _not_sent(self, drive: Drive, attempt: Attempt) -> None:
         await self._writer.write(self._journal.refused, attempt)
@@ -191,15 +224,22 @@ class Submits:
             if drive.stop.is_set():
                 await self.cancelled(drive)
             elif drive.lease is not None and not self._stopped:
-                answer = await self._begin_submit(drive, drive.lease)
+                answer = await self._held_up(drive) or await self._begin_submit(drive, drive.lease)
         finally:
             if not isinstance(answer, Attempt):
                 self._places.release()
         return answer
 
+    async def _held_up(self, drive: Drive) -> Wait | None:
+        """Return how long to wait for something else than the journal's limits."""
+        if self._pulse.is_late:
+            return Wait(_SILENT_PAUSE, f"the journal was not reached for {self._pulse.silence:.0f} s")
+        if self._limiter is None:
+            return None
+        return await self._limiter.reserve(drive.job.backend, drive.job.model, drive.account.rules(drive.job))
+
     async def _begin_submit(self, drive: Drive, lease: Lease) -> Attempt | Wait | None:
-        rules = drive.account.rules(drive.job)
-        answer = await self._intend(drive, self._journal.begin_submit(lease, rules, drive.budget))
+        answer = await self._intend(drive, self._journal.begin_submit(lease, self._rules(drive), drive.budget))
         if not isinstance(answer, Attempt):
             drive.answer()
         if not isinstance(answer, Wait):
@@ -271,7 +311,7 @@ class Submits:
         drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=Failure(message=error.message))
         drive.lease = attrs.evolve(drive.lease, attempt=attempt) if drive.lease else None
         drive.publish(snapshot_of(drive.job))
-        await self.resolve(drive, patient=False)
+        await self.resolve(drive, patient=self.patient)
 
     async def resolve(self, drive: Drive, *, patient: bool) -> None:
         """Find out what became of an ambiguous submit, by the service's own look-up and by nothing else."""
@@ -321,16 +361,6 @@ class Submits:
         failure = Failure(message="the service has no such job: the submit never arrived; it can be submitted again", code=NOT_SENT)
         snapshot = Snapshot(status=JobStatus.FAILED, failure=failure, cost=nothing(drive.job, "it was never accepted"))
         await self._polls.finish(drive, snapshot)
-
-
-def _check_fresh(drive: Drive) -> None:
-    """Raise `TransportError` when so much time has passed since the intent that another process may have taken the job over.
-
-    It may have found by then that the service has no such job. As with the signs of life, it is the machine's time that counts.
-    """
-    if time.monotonic() - drive.intended > _INTENT_LASTS:
-        where = f"job {drive.job.id} on backend {drive.job.backend!r}"
-        raise TransportError(f"{where} was not sent: this process was stopped before it could be", verdict=Verdict.NOT_SENT)
 
 
 def _pause(error: GenbridgeError, tries: int) -> float | None:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 LAYERS = [
     "__main__ cli testing",
-    "blocking",
+    "blocking worker",
     "client batches ledger",
     "scheduler watching",
-    "submits",
-    "polls",
+    "submits health",
+    "polls cancels",
     "experience",
-    "doubts wishes refusals tasks agenda writer drives downloads journal seams tickets",
+    "doubts wishes refusals tasks pulse agenda writer drives downloads journal seams tickets",
     "backends sandbox",
     "plugins lines transport limits budgets config references snapshots validation prices folders",
     "databases engine",

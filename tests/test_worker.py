@@ -1,0 +1,556 @@
+"""A worker drives what it is called for, lets go of it without a gap, and sends nothing that another may send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from board import Board, BoardJournal, Hall
+from studio import LOST, REQUEST, KeyedStudio, Service, a_config, a_service, accepted, done, running, said
+
+from genbridge import (
+    BackendConfig,
+    Call,
+    CancelUnsupportedError,
+    Client,
+    Config,
+    Handle,
+    Job,
+    JobCancelledError,
+    JobStatus,
+    JournalError,
+    Reply,
+)
+from genbridge.engine import Tally, Ticket
+from genbridge.journal import Attempt, Heard, Lease
+from genbridge.limits import Rule, Wait
+from genbridge.transport import Origin
+from genbridge.worker import Worker
+
+
+@attrs.define
+class BoardEngine:
+    """Has the tickets on a board driven, in their order."""
+
+    board: Board
+    drives: dict[str, asyncio.Task[None]] = attrs.field(factory=dict)
+
+    async def run(
+        self,
+        drive: Callable[[str], Awaitable[None]],
+        *,
+        backends: Sequence[str] | None,
+        concurrency: int,
+        stop: asyncio.Event,
+    ) -> None:
+        stopped = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            while self.board.waiting:
+                job_id = self.board.waiting.pop(0)
+                self.drives[job_id] = asyncio.ensure_future(drive(job_id))
+            self.board.given.clear()
+            given = asyncio.create_task(self.board.given.wait())
+            await asyncio.wait({given, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            given.cancel()
+        for task in self.drives.values():
+            task.cancel()
+        await asyncio.gather(*self.drives.values(), return_exceptions=True)
+
+    async def tally(self) -> Tally:
+        return Tally(len(self.board.waiting), len(self.drives))
+
+    def give(self, connection: Any, tickets: Sequence[Ticket]) -> None:
+        raise NotImplementedError
+
+    def give_again(self, connection: Any) -> None:
+        raise NotImplementedError
+
+    def ticketed(self, connection: Any, job_ids: Sequence[str]) -> set[str]:
+        raise NotImplementedError
+
+
+@attrs.define
+class Shop:
+    """A worker at work."""
+
+    worker: Worker
+    client: Client
+    journal: BoardJournal
+    engine: BoardEngine
+    stop: asyncio.Event = attrs.field(factory=asyncio.Event)
+    ended: list[Job] = attrs.field(factory=list)
+
+    @property
+    def scheduler(self) -> Any:
+        return self.worker._scheduler
+
+
+@asynccontextmanager
+async def working(hall: Hall, *, config: Config | None = None, journal: BoardJournal | None = None) -> AsyncIterator[Shop]:
+    """Have a worker at work until the block is left."""
+    journal = journal or hall.journal()
+    async with hall.client(journal=journal, config=config or a_config(), engine="in-process") as client:
+        ended: list[Job] = []
+        engine = BoardEngine(hall.board)
+        worker = Worker(client, engine, journal, concurrency=10, ended=ended.append, clock=hall.service.clock)
+        shop = Shop(worker=worker, client=client, journal=journal, engine=engine, ended=ended)
+        task = asyncio.create_task(worker.run(shop.stop))
+        try:
+            yield shop
+        finally:
+            shop.stop.set()
+            await hall.service.clock.run(task)
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Hall:
+    """Return a journal that is shared, and a service that makes everything."""
+    return Hall(tmp_path / "jobs.db", a_service(polls=[running(), done()]))
+
+
+async def handed_in(hall: Hall, client: Client) -> Handle:
+    """Hand a job in, and return its handle once the service has it."""
+    return await hall.service.clock.run(client.submit(REQUEST))
+
+
+async def left(client: Client, job_id: str = "left") -> Job:
+    """Hand a job in, and return its record without waiting for anybody who drives it."""
+    task = asyncio.create_task(client.submit(REQUEST, id=job_id))
+    for _ in range(10_000):
+        if job := await client._record.get(job_id):
+            task.cancel()
+            return job
+        await asyncio.sleep(0)
+    raise AssertionError("the job was not handed in")
+
+
+async def settle() -> None:
+    """Let everything run that is ready, but no time pass."""
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+# Driving.
+
+
+async def test_a_job_that_is_handed_in_is_driven_to_its_end(hall: Hall) -> None:
+    """The client, which has no key, hears of the result, and the worker is told what has ended."""
+    async with working(hall) as shop, hall.client() as client:
+        handle = await handed_in(hall, client)
+        result = await hall.service.clock.run(handle.result())
+        await settle()
+        assert [handle.id] == [job.id for job in shop.ended]
+    assert ["https://files.example/1.mp4"] == [asset.url for asset in result]
+    assert 1 == len(hall.service.posts)
+
+
+@pytest.mark.parametrize("job_id", ["nothing", "ended"])
+async def test_a_call_for_what_is_not_there_or_has_ended_is_answered_at_once(hall: Hall, job_id: str) -> None:
+    """Nobody is asked anything."""
+    async with working(hall) as shop, hall.client() as client:
+        handle = await handed_in(hall, client)
+        await hall.service.clock.run(handle.result())
+        calls = len(hall.service.calls)
+        assert None is await shop.scheduler.drive(handle.id if job_id == "ended" else job_id)
+    assert calls == len(hall.service.calls)
+
+
+async def test_a_call_for_what_another_worker_drives_is_answered_at_once(hall: Hall) -> None:
+    """A ticket that is given out twice costs a look."""
+    async with working(hall), hall.client() as client:
+        handle = await handed_in(hall, client)
+        async with working(hall) as other:
+            assert None is await other.scheduler.drive(handle.id)
+            assert 0 == other.scheduler.driving
+
+
+async def test_whoever_gives_up_waiting_does_not_stop_the_job(hall: Hall) -> None:
+    """Who calls again waits for the same."""
+    async with working(hall) as shop, hall.client() as client:
+        handle = await handed_in(hall, client)
+        shop.engine.drives[handle.id].cancel()
+        await settle()
+        job = await hall.service.clock.run(shop.scheduler.drive(handle.id))
+    assert JobStatus.SUCCEEDED is job.status
+    assert 1 == len(hall.service.posts)
+
+
+async def test_two_calls_at_once_take_a_job_once(hall: Hall) -> None:
+    """Both wait until it has ended."""
+    async with hall.client() as client:
+        job = await left(client)
+    hall.board.waiting.clear()
+    async with working(hall) as shop:
+        both = asyncio.gather(shop.scheduler.drive(job.id), shop.scheduler.drive(job.id))
+        first, second = await hall.service.clock.run(both)
+    assert (JobStatus.SUCCEEDED, first) == (first.status, second)
+    assert 1 == len(hall.service.posts)
+
+
+async def test_a_job_of_a_backend_that_is_not_configured_is_left_and_does_not_come_back_at_once(hall: Hall) -> None:
+    """Another worker may take it."""
+    elsewhere = Config(backends={"spare": BackendConfig(name="spare", provider="studio")})
+    async with hall.client() as client:
+        job = await left(client)
+        async with working(hall, config=elsewhere) as shop:
+            began = hall.service.clock.elapsed
+            hall.board.waiting.clear()
+            assert None is await hall.service.clock.run(shop.scheduler.drive(job.id))
+            assert 30.0 <= hall.service.clock.elapsed - began
+            async with working(hall) as other:
+                ended = await hall.service.clock.run(other.scheduler.drive(job.id))
+    assert JobStatus.SUCCEEDED is ended.status
+
+
+async def test_a_job_that_was_taken_over_is_left_to_who_has_it(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not watched: the ticket is given back."""
+    hall.service.polls.appendleft(running(progress=0.5))
+    async with working(hall) as shop, hall.client() as client:
+        handle = await handed_in(hall, client)
+        await shop.journal._store.do(lambda db: db.execute("update jobs set epoch = epoch + 1, owner = 'another'"))
+        hall.service.clock.advance(100)
+        await settle()
+        assert 0 == shop.scheduler.driving
+        assert shop.engine.drives[handle.id].done()
+        assert [] == shop.ended
+    assert "was taken over by another process" in caplog.text
+
+
+async def test_a_journal_that_cannot_be_written_fails_no_job_that_was_not_sent(hall: Hall) -> None:
+    """It is let go of, and sent by whoever takes it next."""
+
+    class Away(BoardJournal):
+        async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Any = None) -> Attempt | Wait | None:
+            raise JournalError("the journal is away")
+
+    async with hall.client() as client:
+        job = await left(client)
+        async with working(hall, journal=Away(hall.path, hall.board)) as shop:
+            await settle()
+            assert [] == shop.ended
+        assert JobStatus.PENDING is (await client._record.get(job.id) or job).status
+        async with working(hall) as other:
+            ended = await hall.service.clock.run(other.scheduler.drive(job.id))
+    assert JobStatus.SUCCEEDED is ended.status
+
+
+async def test_a_doubtful_submit_is_looked_up_until_its_absence_is_believed(hall: Hall) -> None:
+    """Nobody waits for a worker, so it takes the two minutes that this takes."""
+    hall.studio = KeyedStudio()
+    hall.service.submits.appendleft(LOST)
+    hall.service.look_ups.append(said(404))
+    async with hall.client() as client:
+        job = await left(client)
+        async with working(hall) as shop:
+            await hall.service.clock.run(shop.scheduler.drive(job.id))
+        known = await client._record.get(job.id)
+    assert (JobStatus.FAILED, "not_sent") == (known and known.status, known and known.failure and known.failure.code)
+
+
+async def test_a_limiter_of_somebodys_is_asked_before_each_submit(hall: Hall) -> None:
+    """The journal is given no rules then."""
+    asked: list[tuple[str, str, int]] = []
+    given: list[Sequence[Rule]] = []
+
+    class Slow:
+        async def reserve(self, backend: str, model: str, rules: Sequence[Rule]) -> Wait | None:
+            asked.append((backend, model, len(rules)))
+            early = 7.0 - hall.service.clock.elapsed
+            return Wait(early, "it is early") if early > 0 else None
+
+    class Listening(BoardJournal):
+        async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Any = None) -> Attempt | Wait | None:
+            given.append(rules)
+            return await super().begin_submit(lease, rules, budget)
+
+    async with hall.client() as client, working(hall, journal=Listening(hall.path, hall.board)) as shop:
+        shop.scheduler._submits._limiter = Slow()
+        job = (await handed_in(hall, client)).job
+    assert {("main", "clip", len(shop.scheduler._account("main", "studio").rules(job)))} == set(asked)
+    assert [()] == given
+    assert 7.0 == hall.service.times[0]
+
+
+# Signs of life.
+
+
+async def test_a_worker_whose_signs_of_life_are_late_sends_nothing(hall: Hall) -> None:
+    """Others may take the job over; it is sent once the journal is reached again."""
+    async with working(hall) as shop, hall.client() as client:
+        shop.scheduler.pulse._last -= 18.1
+        task = asyncio.create_task(client.submit(REQUEST))
+        await settle()
+        assert [] == hall.service.posts
+        await hall.service.clock.run(task)
+    assert 5.0 <= hall.service.times[0]
+
+
+async def test_a_worker_that_falls_silent_before_its_post_does_not_send_it(hall: Hall) -> None:
+    """The look is the last thing before the request leaves."""
+
+    class Stopped(BoardJournal):
+        async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Any = None) -> Attempt | Wait | None:
+            answer = await super().begin_submit(lease, rules, budget)
+            if not hall.service.clock.elapsed:
+                shop.scheduler.pulse._last -= 18.1
+            return answer
+
+    async with working(hall, journal=Stopped(hall.path, hall.board)) as shop, hall.client() as client:
+        await handed_in(hall, client)
+    assert 5.0 <= hall.service.times[0]
+    assert 1 == len(hall.service.posts)
+
+
+@pytest.fixture
+def sweeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Count the sweeps."""
+    counted: list[float] = []
+
+    async def sweep(self: BoardJournal) -> int:
+        counted.append(0.0)
+        return 0
+
+    monkeypatch.setattr(BoardJournal, "sweep", sweep)
+    return counted
+
+
+async def test_a_worker_sweeps_every_five_seconds(hall: Hall, sweeps: list[float]) -> None:
+    """Whatever else it does."""
+    async with working(hall):
+        await settle()
+        for _ in range(4):
+            hall.service.clock.advance(5)
+            await settle()
+    assert 4 == len(sweeps)
+
+
+async def test_a_worker_that_was_away_does_not_sweep_before_the_others_had_time_to_come_back(
+    hall: Hall, sweeps: list[float]
+) -> None:
+    """Else whoever is back first after an outage would take the jobs of the living."""
+    machine = 1000.0
+    async with working(hall) as shop:
+        await settle()
+        pulse = shop.scheduler.pulse
+        pulse._machine, pulse._last = (lambda: machine), machine - 60.0
+        seen = []
+        for _ in range(8):
+            machine += 5
+            hall.service.clock.advance(5)
+            await settle()
+            seen.append(len(sweeps))
+    assert [0, 0, 0, 0, 0, 0, 0] == seen[:7]
+    assert 1 == seen[7]
+
+
+# Letting go.
+
+
+async def test_draining_hands_over_what_runs_and_what_waits_and_sends_nothing(hall: Hall) -> None:
+    """Another worker goes on with both at once; each is sent once."""
+    hall.service.submits.extend([said(429, retry_after="30"), accepted(id="p2")])
+    hall.service.polls.extendleft([running()] * 20)
+    async with hall.client() as client:
+        async with working(hall) as shop:
+            handle = await handed_in(hall, client)
+            other = await left(client)
+            await settle()
+            assert 2 == shop.scheduler.driving
+            shop.stop.set()
+            await settle()
+            assert {handle.id, other.id} == set(hall.board.waiting)
+            assert 2 == len(hall.service.posts)
+        async with working(hall) as second:
+            await hall.service.clock.run(handle.result())
+            await hall.service.clock.run(client.handle(other.id).result())
+            assert {handle.id, other.id} == {job.id for job in second.ended}
+    assert 3 == len(hall.service.posts)
+
+
+async def test_draining_waits_for_the_answer_to_a_post_and_hands_the_job_over_then(hall: Hall) -> None:
+    """It is on record, so that the next worker polls it."""
+    answer = asyncio.Event()
+
+    @attrs.define
+    class Slow(Service):
+        async def send(self, call: Call, origin: Origin) -> Reply:
+            reply = await super().send(call, origin)
+            if call.method == "POST":
+                await answer.wait()
+            return reply
+
+    hall.service = Slow(submits=hall.service.submits, polls=hall.service.polls)
+    async with hall.client() as client:
+        job = await left(client)
+        async with working(hall) as shop:
+            await settle()
+            shop.stop.set()
+            await settle()
+            assert [] == hall.board.waiting
+            answer.set()
+        known = await client._record.get(job.id)
+    assert [job.id] == hall.board.waiting
+    assert (JobStatus.QUEUED, "p1") == (known and known.status, known and known.provider_id)
+
+
+async def test_a_worker_that_drains_takes_no_call(hall: Hall) -> None:
+    """The job is as it was."""
+    async with hall.client() as client:
+        async with working(hall) as shop:
+            shop.stop.set()
+            await settle()
+            job = await left(client)
+            assert None is await shop.scheduler.drive(job.id)
+        assert JobStatus.PENDING is (await client._record.get(job.id) or job).status
+
+
+async def test_a_journal_that_is_away_holds_draining_up_for_seconds_only(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
+    """Others take the jobs over once this worker has been silent."""
+
+    class Away(BoardJournal):
+        async def hand_over(self, leases: Sequence[Lease]) -> None:
+            await asyncio.Event().wait()
+
+    async with hall.client() as client, working(hall, journal=Away(hall.path, hall.board)) as shop:
+        await handed_in(hall, client)
+        began = hall.service.clock.elapsed
+        await hall.service.clock.run(shop.scheduler.drain())
+        assert 10.0 >= hall.service.clock.elapsed - began
+    assert "1 jobs could not be handed over" in caplog.text
+
+
+# Cancels.
+
+
+async def test_a_cancel_reaches_the_worker_that_has_the_job(hall: Hall) -> None:
+    """The service is asked, and the job ends."""
+    hall.studio = KeyedStudio()
+    hall.service.deletes.append(running(status="cancelled"))
+    async with working(hall), hall.client() as client:
+        handle = await handed_in(hall, client)
+        await hall.service.clock.run(handle.cancel())
+        with pytest.raises(JobCancelledError):
+            await hall.service.clock.run(handle.result())
+    assert JobStatus.CANCELLED is handle.job.status
+
+
+async def test_what_speaks_against_a_cancel_is_told(hall: Hall) -> None:
+    """In the same words as where the job is driven by who asks."""
+    async with working(hall), hall.client() as client:
+        handle = await handed_in(hall, client)
+        with pytest.raises(CancelUnsupportedError, match="has no way to cancel"):
+            await hall.service.clock.run(handle.cancel())
+
+
+async def test_a_cancel_that_the_service_takes_its_time_with_is_answered(hall: Hall) -> None:
+    """Nothing speaks against it, and the job goes on until it has stopped."""
+    hall.studio = KeyedStudio()
+    hall.service.deletes.append(running())
+    async with working(hall), hall.client() as client:
+        handle = await handed_in(hall, client)
+        await hall.service.clock.run(handle.cancel())
+        await hall.service.clock.run(handle.result())
+    assert {handle.id: ""} == hall.board.asked
+
+
+async def test_a_bug_while_cancelling_is_answered_too(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asked hears that the job goes on."""
+    hall.studio = KeyedStudio()
+
+    def bug(call: Any) -> Any:
+        raise KeyError("a bug")
+
+    hall.service.deletes.append(bug)
+    async with working(hall), hall.client() as client:
+        handle = await handed_in(hall, client)
+        with pytest.raises(CancelUnsupportedError, match="a bug in genbridge"):
+            await hall.service.clock.run(handle.cancel())
+        await hall.service.clock.run(handle.result())
+
+
+@pytest.mark.parametrize("sent", [False, True])
+async def test_a_job_that_is_taken_over_with_a_cancel_asked_is_cancelled_first(hall: Hall, sent: bool) -> None:
+    """One that was not sent never is, and one that runs is stopped before it is polled."""
+    hall.studio = KeyedStudio()
+    hall.service.deletes.append(running(status="cancelled"))
+    hall.service.submits.appendleft(accepted() if sent else said(429, retry_after="30"))
+    async with hall.client() as client:
+        job = await left(client)
+        async with working(hall) as shop:
+            await settle()
+            assert 1 == shop.scheduler.driving
+        hall.board.silent = True
+        hall.board.asked[job.id] = None
+        calls = len(hall.service.calls)
+        async with working(hall) as second:
+            ended = await hall.service.clock.run(second.scheduler.drive(job.id)) or await client._record.get(job.id)
+    assert JobStatus.CANCELLED is ended.status
+    assert ["DELETE"] * sent == [call.method for call in hall.service.calls[calls:]]
+
+
+async def test_cancels_that_may_have_been_missed_are_looked_for(hall: Hall) -> None:
+    """As when the line to the database was cut for a moment."""
+    hall.studio = KeyedStudio()
+    hall.service.deletes.append(running(status="cancelled"))
+    async with working(hall) as shop, hall.client() as client:
+        handle = await handed_in(hall, client)
+        hall.board.asked[handle.id] = None
+        hall.board.tell(Heard.CANCELS, "")
+        await settle()
+        assert [JobStatus.CANCELLED] == [job.status for job in shop.ended]
+
+
+# How it is doing.
+
+
+async def test_a_worker_reports_how_it_is_doing(hall: Hall) -> None:
+    """At once, every five seconds, and that it drains."""
+    async with working(hall) as shop, hall.client() as client:
+        await settle()
+        handle = await handed_in(hall, client)
+        await hall.service.clock.run(handle.result())
+        await settle()
+        hall.service.clock.advance(5)
+        await settle()
+        shop.stop.set()
+        await settle()
+    first, *_, later, last = hall.board.reports
+    assert (10, 0, 0, False) == (first.concurrency, first.driving, first.ended, first.draining)
+    assert (0, 1, False) == (later.driving, later.ended, later.draining)
+    assert last.draining
+
+
+async def test_a_worker_says_how_everything_stands(hall: Hall) -> None:
+    """As it was when it last looked, and by itself as it is now."""
+    async with working(hall) as shop, hall.client() as client:
+        looking = asyncio.create_task(shop.worker.look())
+        await handed_in(hall, client)
+        health = shop.worker.health
+        looking.cancel()
+    assert (1, 0, True) == (health.driving, health.ended, health.is_well)
+    assert [True] == [report.alive for report in health.reports or ()]
+    assert Tally(0, 0) == health.tally
+
+
+async def test_an_engine_that_fails_ends_the_worker_and_its_jobs_are_handed_over(hall: Hall) -> None:
+    """It is a bug, and whoever supervises the process starts it again."""
+
+    class Broken(BoardEngine):
+        async def run(self, drive: Callable[[str], Awaitable[None]], **_: Any) -> None:
+            self.drives["job"] = asyncio.ensure_future(drive(self.board.waiting.pop()))
+            await settle()
+            raise KeyError("a bug")
+
+    async with hall.client() as client:
+        job = await left(client)
+        journal = hall.journal()
+        async with hall.client(journal=journal, config=a_config(), engine="in-process") as driver:
+            worker = Worker(driver, Broken(hall.board), journal, clock=hall.service.clock)
+            with pytest.raises(KeyError):
+                await hall.service.clock.run(worker.run(asyncio.Event()))
+    assert [job.id] == hall.board.waiting
