@@ -26,6 +26,7 @@ _HOMES = {
     "models": Home("models", "List the models, what they take and what they cost."),
     "sandbox": Home("sandbox", "Serve the emulated services on this machine until Ctrl-C, and print how to reach them."),
     "spend": Home("spend", "Show what was spent, by backend, model and day, and how much of the caps is left; asks no service."),
+    "worker": Home("worker", "Drive the jobs that are handed in on a database, until SIGTERM or Ctrl-C."),
     "quote": Home("generate", "Check a request and say what it would cost; nothing is sent."),
 }
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}

@@ -18,6 +18,7 @@ spend                          `{"since", "spent": [SPENT], "totals": [SPENT], "
 models                         `{"models": [MODEL], "errors": [ERROR]}`
 backends                       `{"backends": [BACKEND]}`
 config check                   a CHECK
+worker status                  `{"workers": [WORKER], "jobs", "oldest_waiting", "undriven", "tickets"}`
 any, when nothing came of it   `{"error": ERROR}`
 any, on Ctrl-C or a bug        `{"jobs": [{"id"}], "error": ERROR}`, the jobs being those that go on
 ============================== ====================================================================
@@ -53,6 +54,11 @@ A BACKEND has
     be used).
 A CHECK has
     `ok`, `source`, `default`, `backends`, `routes` (names), `journal`, `warnings` (of PROBLEM) and `errors` (of ERROR).
+A WORKER has
+    `owner`, `host`, `pid`, `version`, `backends`, `concurrency`, `driving`, `ended` (how many jobs), `draining`, `alive`,
+    `silent` (seconds since it was heard of) and `started_at`. `jobs` is how many unfinished ones are in each state,
+    `oldest_waiting` for how many seconds the oldest has waited to be sent (or null), `undriven` how many nobody alive drives, and
+    `tickets` is `{"waiting", "held"}`.
 An ERROR has
     `kind` (the class in `genbridge.errors`, `Interrupted`, or for a bug any other class), `message`, `problems` (of PROBLEM) and
     `exit_code`.
@@ -66,12 +72,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genbridge.cli.console import say
 from genbridge.cli.exits import Exit, exit_for
 from genbridge.errors import GenbridgeError, Problem
-from genbridge.types import Asset, Cost, Job, Quote, Request
+from genbridge.types import Asset, Cost, Job, JobStatus, Quote, Request
+
+if TYPE_CHECKING:
+    from genbridge.engine import Tally
+    from genbridge.journal import Counts, Report
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -148,6 +158,35 @@ def quoted_form(request: Request, backend: str | None, quote: Quote | None, *, e
         "prompt": request.prompt,
         "quote": money_form(quote),
         "error": None if error is None else error_form(error),
+    }
+
+
+def workers_form(reports: Sequence[Report], counts: Counts, tally: Tally) -> dict[str, Any]:
+    """Return how the workers are doing, and how all jobs stand, as JSON has it."""
+    return {
+        "workers": [worker_form(report) for report in reports],
+        "jobs": {status.value: counts.jobs.get(status, 0) for status in JobStatus if not status.terminal},
+        "oldest_waiting": counts.oldest_waiting,
+        "undriven": counts.undriven,
+        "tickets": {"waiting": tally.waiting, "held": tally.held},
+    }
+
+
+def worker_form(report: Report) -> dict[str, Any]:
+    """Return how a worker is doing as JSON has it."""
+    return {
+        "owner": report.owner,
+        "host": report.host,
+        "pid": report.pid,
+        "version": report.version,
+        "backends": list(report.backends),
+        "concurrency": report.concurrency,
+        "driving": report.driving,
+        "ended": report.ended,
+        "draining": report.draining,
+        "alive": report.alive,
+        "silent": report.silent,
+        "started_at": time_form(datetime.fromtimestamp(report.started, UTC)),
     }
 
 

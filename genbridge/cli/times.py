@@ -12,6 +12,11 @@ def utc_now() -> datetime:
 
 def age(time: datetime, now: datetime) -> str:
     """Return how long ago something was, in its largest unit."""
-    seconds = max(0, int((now - time).total_seconds()))
+    return span((now - time).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """Return how long something takes or took, in its largest unit."""
+    seconds = max(0, int(seconds))
     units = ((86400, "d"), (3600, "h"), (60, "m"))
     return next((f"{seconds // length}{name}" for length, name in units if seconds >= length), f"{seconds}s")
