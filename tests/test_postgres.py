@@ -19,7 +19,7 @@ from genbridge import BudgetError, Certainty, Cost, Failure, JobStatus, JournalE
 from genbridge.budgets import Budget
 from genbridge.databases import DatabaseUrl
 from genbridge.engine import Ticket
-from genbridge.journal import Heard, Report, open_journal
+from genbridge.journal import Attention, Heard, Report, open_journal
 from genbridge.journal.postgres import PostgresJournal
 from genbridge.journal.postgres.connection import Connection, Lost
 from genbridge.journal.postgres.schema import VERSION, upgrade, version
@@ -312,6 +312,23 @@ async def test_whoever_asks_for_jobs_to_be_driven_gets_one_ticket_for_each(journ
     await journal.call_for(["job-1", "job-2", "nothing"])
     await journal.call_for(["job-1"])
     assert ["job-1"] == ticketed(database)
+
+
+async def test_it_is_known_who_sees_to_a_job(journal: PostgresJournal, url: DatabaseUrl, database: str) -> None:
+    """A living driver, or else whoever takes its ticket, or else nobody; nobody either where it has ended."""
+    other = PostgresJournal(url, engine=Tickets())
+    await other.open()
+    await journal.hand_in(a_job(), Budget())
+    assert Attention.TICKETED is await other.attention("job-1")
+    lease = await journal.acquire("job-1")
+    assert lease is not None
+    assert Attention.DRIVEN is await other.attention("job-1")
+    await journal.release(lease)
+    asked(database, "delete from tickets returning job_id")
+    assert Attention.NONE is await other.attention("job-1")
+    await journal.update(lease, ended(a_job()))
+    assert Attention.NONE is await other.attention("job-1")
+    await other.aclose()
 
 
 # What others hear of.

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
-from board import BoardJournal, Hall
+from board import BoardJournal, DatabaseHall, Hall
 from studio import KEY, LOST, REFUSED_CONNECTION, REQUEST, KeyedStudio, Studio, a_config, a_service, accepted, done, running, said
 
 from genbridge import (
@@ -48,6 +48,7 @@ from genbridge.budgets import Budget
 from genbridge.catalogue import ReferenceRule
 from genbridge.config import PollConfig, Secret
 from genbridge.journal import Report
+from genbridge.testing.clock import FakeClock
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 
@@ -73,6 +74,15 @@ class Uploads(Studio):
 def hall(tmp_path: Path) -> Hall:
     """Return a journal to share, and a service that accepts and makes everything."""
     return Hall(tmp_path / "jobs.db", a_service())
+
+
+@pytest.fixture
+def database_hall(database: str, tmp_path: Path) -> Hall:
+    """Return the same over a PostgreSQL database."""
+    service = a_service(clock=FakeClock(quiet=0.05))
+    hall = DatabaseHall(tmp_path, service)
+    hall.url = database
+    return hall
 
 
 async def _until(true: Callable[[], bool]) -> None:
@@ -309,7 +319,7 @@ async def test_a_job_that_waits_says_that_no_worker_is_running(hall: Hall, caplo
 )
 async def test_a_worker_counts_that_is_alive_and_drives_the_backend(changes: dict[str, Any], serves: bool, hall: Hall) -> None:
     """One that was silent for long, or that takes no more jobs, is none."""
-    hall.board.reports.append(Report(host="there", pid=7, version="0", concurrency=1, **changes))
+    hall.board.reports["there"] = Report(host="there", pid=7, version="0", concurrency=1, **changes)
     async with hall.client() as client:
         with pytest.raises(JobTimeoutError) as caught:
             await hall.service.clock.run(_wait_in_vain(client))
@@ -365,6 +375,7 @@ async def test_a_wait_that_is_over_says_how_far_the_job_is(hall: Hall) -> None:
 async def test_a_journal_that_is_away_for_a_while_ends_no_wait(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
     """The job is looked at when it is back."""
     journal = hall.journal()
+    assert isinstance(journal, BoardJournal)
     async with hall.worker(), hall.client(journal) as client:
         handle = await hall.service.clock.run(client.submit(REQUEST))
         journal.away = True
@@ -563,3 +574,57 @@ async def test_with_the_engine_in_process_a_client_drives_its_own_jobs(hall: Hal
     async with hall.client(config=a_config(), engine="in-process") as client:
         await hall.service.clock.run(client.generate(REQUEST))
     assert (1, []) == (len(hall.service.posts), hall.board.waiting)
+
+
+# Over PostgreSQL.
+
+
+async def test_in_postgresql_a_job_is_handed_in_driven_and_heard_of(database_hall: Hall) -> None:
+    """Its changes are told by the database: the slow look is not waited for."""
+    hall = database_hall
+    hall.service.polls.extendleft([running(progress=0.5)] * 2)
+    async with hall.worker(), hall.client() as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        await hall.service.clock.run(handle.result())
+        events = await _events(client, handle.id)
+    assert [JobStatus.SUCCEEDED] == _in_order(events)
+    assert 1 == len(hall.service.posts)
+
+
+async def test_in_postgresql_a_submit_in_doubt_is_settled_and_left_to_a_worker(database_hall: Hall) -> None:
+    """It is in doubt once nobody looks into it, and goes on under the id that was found."""
+    hall = database_hall
+    hall.service.submits[0] = LOST
+    async with hall.worker(), hall.client(config=a_config()) as client:
+        with pytest.raises(SubmitUnknownError):
+            await hall.service.clock.run(client.submit(REQUEST, id="wish"))
+        handle = client.handle("wish")
+        await handle.adopt("p1")
+        result = await hall.service.clock.run(handle.result())
+    assert "wish" == result.job_id
+
+
+async def test_in_postgresql_a_cancel_reaches_the_worker_and_its_answer_the_client(database_hall: Hall) -> None:
+    """Also where the service has no way to."""
+    hall = database_hall
+    hall.service.polls.appendleft(running())
+    hall.service.polls.extendleft([running()] * 50)
+    async with hall.worker(), hall.client() as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        with pytest.raises(CancelUnsupportedError):
+            await hall.service.clock.run(handle.cancel())
+    assert hall.service.clock.elapsed < 60
+
+
+async def test_in_postgresql_a_job_that_nobody_has_is_cancelled_and_says_why_it_waits(database_hall: Hall) -> None:
+    """No worker has ever been there."""
+    hall = database_hall
+    seen: list[Snapshot] = []
+    async with hall.client() as client:
+        submit = asyncio.ensure_future(client.submit(REQUEST, id="wish", observe=seen.append))
+        await _recorded(client)
+        await hall.service.clock.run(asyncio.wait({submit}, timeout=0.5))
+        assert any(snapshot.note for snapshot in seen)
+        await client.handle("wish").cancel()
+        with pytest.raises(JobCancelledError):
+            await (await hall.service.clock.run(submit)).result()

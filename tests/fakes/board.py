@@ -15,8 +15,11 @@ from studio import InlineJournal, Service, Studio, a_config
 
 from genbridge import Client, Config, GenbridgeError, Job, JobStatus
 from genbridge.budgets import Budget
+from genbridge.databases import DatabaseUrl
+from genbridge.engine import Ticket
 from genbridge.errors import JournalError
-from genbridge.journal import Attention, Counts, Heard, Lease, Report
+from genbridge.journal import Attention, Counts, Heard, Lease, Report, SharedJournal
+from genbridge.journal.postgres import PostgresJournal
 
 _TELLING = """
 create temp trigger told after update on jobs when (old.status, ifnull(old.provider_id, ''), ifnull(old.progress, -1))
@@ -33,7 +36,7 @@ class Board:
     waiting: list[str] = attrs.field(factory=list)
     in_hand: set[str] = attrs.field(factory=set)
     asked: dict[str, str | None] = attrs.field(factory=dict)
-    reports: list[Report] = attrs.field(factory=list)
+    reports: dict[str, Report] = attrs.field(factory=dict)
     silent: bool = False
     """Whether nobody is told of anything."""
     given: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -126,10 +129,10 @@ class BoardJournal(InlineJournal):
         self.board.listeners.append((what, told))
 
     async def report(self, report: Report) -> None:
-        self.board.reports.append(report)
+        self.board.reports[self.owner] = report
 
     async def reports(self) -> Sequence[Report]:
-        return self.board.reports
+        return list(self.board.reports.values())
 
     async def counts(self) -> Counts:
         return Counts(jobs={})
@@ -148,11 +151,11 @@ class Hall:
     studio: Studio = attrs.field(factory=Studio)
     board: Board = attrs.field(factory=Board)
 
-    def journal(self) -> BoardJournal:
+    def journal(self) -> SharedJournal:
         """Return another face of the journal."""
         return BoardJournal(self.path, self.board, now=lambda: self.service.clock.now().timestamp())
 
-    def client(self, journal: BoardJournal | None = None, config: Config | None = None, **settings: Any) -> Client:
+    def client(self, journal: SharedJournal | None = None, config: Config | None = None, **settings: Any) -> Client:
         """Return a client of the journal that is not open yet; it has no key."""
         return Client(
             config or a_config(api_key=None),
@@ -170,14 +173,46 @@ class Hall:
             hand = _Hand(client, self.board)
             tasks = [asyncio.create_task(work) for work in (hand.drive_all(), hand.cancel_all())]
             report = Report(host="here", pid=1, version="0", concurrency=10)
-            self.board.reports.append(report)
+            await hand.journal.report(report)
             try:
                 yield client
             finally:
-                self.board.reports.remove(report)
+                await hand.journal.report(attrs.evolve(report, draining=True))
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class DatabaseHall(Hall):
+    """The same over a PostgreSQL database, at `url`."""
+
+    url: str = ""
+
+    def journal(self) -> SharedJournal:
+        loop = asyncio.get_running_loop()
+        now = lambda: self.service.clock.now().timestamp()  # noqa: E731
+        return PostgresJournal(DatabaseUrl.parse(self.url), engine=_Tickets(self.board, loop), now=now)
+
+
+@attrs.define
+class _Tickets:
+    """An engine that puts its tickets on the board, from whichever thread."""
+
+    board: Board
+    loop: asyncio.AbstractEventLoop
+
+    def give(self, _: Any, tickets: Sequence[Ticket]) -> None:
+        for ticket in tickets:
+            self.loop.call_soon_threadsafe(self.board.give, ticket.job_id)
+
+    def give_again(self, _: Any) -> None:
+        pass
+
+    def ticketed(self, _: Any, job_ids: Sequence[str]) -> set[str]:
+        return set(job_ids) & {*self.board.waiting, *self.board.in_hand}
+
+    async def run(self, *_: Any, **__: Any) -> None:
+        raise AssertionError("nobody works here")
 
 
 class _Hand:
@@ -187,7 +222,9 @@ class _Hand:
         self._client = client
         self._board = board
         self._wishes: asyncio.Queue[str] = asyncio.Queue()
-        board.listeners.append((Heard.CANCELS, self._wishes.put_nowait))
+        assert isinstance(client._record, SharedJournal)
+        self.journal = client._record
+        self.journal.listen(self._wishes.put_nowait, Heard.CANCELS)
 
     async def drive_all(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -201,19 +238,24 @@ class _Hand:
 
     async def _drive(self, job_id: str) -> None:
         try:
-            job = await self._client._record.get(job_id)
-            if job is not None and not job.status.terminal:
+            job = await self._found(job_id)
+            if not job.status.terminal:
                 await (await self._client._driver.attach(job)).ended.wait()
         finally:
             self._board.in_hand.discard(job_id)
+
+    async def _found(self, job_id: str) -> Job:
+        """Return a job of which the ticket may be here before its record is committed."""
+        while (job := await self.journal.get(job_id)) is None:  # noqa: ASYNC110 (a commit sets no event)
+            await asyncio.sleep(0)
+        return job
 
     async def cancel_all(self) -> None:
         while True:
             await self._cancel(await self._wishes.get())
 
     async def _cancel(self, job_id: str) -> None:
-        journal = self._client._record
-        assert isinstance(journal, BoardJournal)
+        journal = self.journal
         job = await journal.get(job_id)
         if job is None or await journal.attention(job_id) is Attention.DRIVEN or not await journal.cancel_asked(job_id):
             return
