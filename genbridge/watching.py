@@ -334,7 +334,8 @@ class Watcher:
 
     def _end(self, drive: Drive, error: GenbridgeError | None) -> None:
         self._forget(drive)
-        drive.end(error)
+        if not drive.ended.is_set():  # as by a look that was overtaken
+            drive.end(error)
         self._tell_looked(drive.job.id)
 
     def _forget(self, drive: Drive) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -328,6 +329,19 @@ async def test_it_is_known_who_sees_to_a_job(journal: PostgresJournal, url: Data
     assert Attention.NONE is await other.attention("job-1")
     await journal.update(lease, ended(a_job()))
     assert Attention.NONE is await other.attention("job-1")
+    await other.aclose()
+
+
+async def test_files_of_a_living_workers_job_may_be_saved_by_anybody(journal: PostgresJournal, url: DatabaseUrl) -> None:
+    """A worker saves none, and whoever handed the job in may be gone; a client that drives its own jobs saves their files."""
+    other = PostgresJournal(url)
+    await other.open()
+    lease = await journal.add(a_job(save_to=Path("/out")), Budget())
+    assert lease is not None
+    await journal.update(lease, ended(a_job(save_to=Path("/out"))))
+    assert [] == await other.unsaved()
+    await journal.report(Report(host="here", pid=1, version="0", concurrency=1))
+    assert ["job-1"] == [job.id for job in await other.unsaved()]
     await other.aclose()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -60,6 +60,7 @@ _DOUBT = (
     "update jobs set status = 'unknown', failure = ?, doubted = coalesce(doubted, ?) "
     "where id = ? and epoch = ? and status in ('submitting', 'unknown')"
 )
+_UNSAVED = "save_to is not null and status = 'succeeded'"
 
 
 class SqlJournal:
@@ -303,12 +304,19 @@ class SqlJournal:
 
     async def unsaved(self) -> Sequence[Job]:
         """Return the jobs that succeeded, whose files are not yet where they were wanted, and that no other living driver has."""
-        return await self._store.look(lambda db: self._free(db, "save_to is not null and status = 'succeeded'"))
+        return await self._store.look(lambda db: self._free(db, _UNSAVED, self._workers(db)))
 
-    def _free(self, db: Database, where: str) -> list[Job]:
-        """Return the jobs that this process may take, oldest first. It is asked of each driver once, however many are its jobs."""
+    def _workers(self, _: Database) -> Collection[str]:
+        """Return the drivers that save no files."""
+        return ()
+
+    def _free(self, db: Database, where: str, idle: Collection[str] = ()) -> list[Job]:
+        """Return the jobs that this process may take, oldest first, among them those of `idle` drivers.
+
+        It is asked of each driver once, however many are its jobs.
+        """
         owners = [owner for (owner,) in db.execute(f"select distinct owner from jobs where {where}")]  # noqa: S608 (our own words)
-        taken = [owner for owner in owners if not self._drivers.free(db, owner)]
+        taken = [owner for owner in owners if owner not in idle and not self._drivers.free(db, owner)]
         free = f"coalesce(owner, '') not in ({', '.join('?' * len(taken))})" if taken else "true"
         return _readable(db, f"{where} and {free} order by +created, id", taken)
 

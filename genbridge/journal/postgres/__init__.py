@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 import attrs
@@ -16,6 +16,7 @@ from genbridge.engine import Engine, Ticket
 from genbridge.errors import JournalError
 from genbridge.hookspecs import hookimpl
 from genbridge.journal import DEAD_AFTER, Attention, Counts, Heard, Lease, Report
+from genbridge.journal.database import Database
 from genbridge.journal.postgres.connection import Connection
 from genbridge.journal.postgres.drivers import SharedDrivers
 from genbridge.journal.postgres.listening import Listener
@@ -50,6 +51,7 @@ _ANSWER = "select cancel_answer from jobs where id = ?"
 _REPORT = "insert into reports values (?, moment(), ?) on conflict (owner) do update set at = excluded.at, report = excluded.report"
 _FORGET = "delete from reports where at < moment() - 86400"
 _REPORTS = "select owner, moment() - at, report from reports where at > moment() - 86400 order by owner"
+_WORKERS = "select owner from reports"
 _COUNTS = "select status, count(*) from jobs where finished is null group by status"
 _OLDEST = "select moment() - min(created) from jobs where finished is null and status = 'pending'"
 
@@ -179,6 +181,10 @@ class PostgresJournal(SqlJournal):
         if self._engine is not None and rows:
             self._engine.give(db.raw, [Ticket(job_id, backend) for job_id, backend in rows])
         return len(rows)
+
+    def _workers(self, db: Database) -> Collection[str]:
+        """Return the drivers that save no files: whoever handed a job in does that."""
+        return {owner for (owner,) in db.execute(_WORKERS)}
 
     async def attention(self, job_id: str) -> Attention:
         """Return who sees to a job that has not ended."""
