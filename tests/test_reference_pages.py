@@ -24,6 +24,7 @@ from genbridge.cli import app
 from genbridge.cli.backends import Row
 from genbridge.cli.batch import Row as BatchRow
 from genbridge.cli.config import check_form
+from genbridge.cli.db import table_form
 from genbridge.cli.exits import MEANINGS
 from genbridge.cli.item import Item
 from genbridge.cli.models import model_form, price_words, words
@@ -241,6 +242,7 @@ def forms() -> dict[str, dict[str, Any]]:
         "MODEL": model_form(model, "studio"),
         "BACKEND": backend.form(None),
         "CHECK": check_form(Config(), ()),
+        "TABLE": table_form("genbridge", None, "1"),
         "ERROR": error_form(BudgetError("too dear")),
         "PROBLEM": problem_form(Problem("prompt", "it is empty")),
     }

@@ -118,11 +118,12 @@ def check_form(found: Config, concerns: Sequence[Problem]) -> dict[str, Any]:
         "backends": list(found.backends),
         "routes": list(found.routes),
         "journal": str(journal) if journal else None,
+        "engine": found.journal.engine,
         "warnings": [problem_form(concern) for concern in concerns],
         "errors": [],
     }
 
 
 def _failed_form(error: ConfigError) -> dict[str, Any]:
-    empty: dict[str, Any] = {"source": None, "default": None, "backends": [], "routes": [], "journal": None}
+    empty: dict[str, Any] = {"source": None, "default": None, "backends": [], "routes": [], "journal": None, "engine": None}
     return {"ok": False, **empty, "warnings": [], "errors": [error_form(error)]}

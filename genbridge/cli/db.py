@@ -39,7 +39,7 @@ def upgrade(session: Session) -> None:
     taken = schema().upgrade(url)
     standing = schema().standing(url)
     if session.json:
-        print_json({"database": str(url), "taken": taken, **standing_form(standing)})
+        print_json({"taken": taken, **form(url, standing)})
         return
     for step in taken:
         say(f"done: {step}")
@@ -57,7 +57,7 @@ def status(context: click.Context, session: Session) -> None:
     url = database(session)
     standing = schema().standing(url)
     if session.json:
-        print_json({"database": str(url), **standing_form(standing)})
+        print_json(form(url, standing))
     else:
         _show(session, url, standing)
     context.exit(Exit.OK if standing.fits else Exit.SETUP)
@@ -83,10 +83,9 @@ def database(session: Session) -> DatabaseUrl:
 
 
 def _show(session: Session, url: DatabaseUrl, standing: Standing) -> None:
-    ours = ("genbridge", str(standing.version or "none"), str(standing.wanted))
     say(str(url))
-    engine = ("procrastinate", _brief(standing.engine), _brief(standing.engine_wanted))
-    print_table(("TABLES OF", "THERE", "WANTED"), [ours, engine])
+    rows = [(each["of"], _brief(each["there"]), _brief(each["wanted"])) for each in tables(standing)]
+    print_table(("TABLES OF", "THERE", "WANTED"), rows)
     if standing.lacking:
         remark(f"{len(standing.lacking)} to be done: {session.command('db', 'upgrade')}")
     elif not standing.fits:
@@ -94,15 +93,21 @@ def _show(session: Session, url: DatabaseUrl, standing: Standing) -> None:
 
 
 def _brief(step: str | None) -> str:
-    """Return what numbers a step of the engine's, without what it does."""
+    """Return what numbers a step, without what it does."""
     return "_".join(step.split("_")[:2]) if step else "none"
 
 
-def standing_form(standing: Standing) -> dict[str, Any]:
-    """Return the tables of a database as JSON has them."""
-    return {
-        "version": standing.version,
-        "wanted": standing.wanted,
-        "engine": {"name": "procrastinate", "version": standing.engine, "wanted": standing.engine_wanted},
-        "lacking": list(standing.lacking),
-    }
+def form(url: DatabaseUrl, standing: Standing) -> dict[str, Any]:
+    """Return how the tables of a database stand as JSON has it."""
+    return {"database": str(url), "lacking": list(standing.lacking), "tables": tables(standing)}
+
+
+def tables(standing: Standing) -> list[dict[str, Any]]:
+    """Return whose tables there are, and of which step."""
+    ours = table_form("genbridge", str(standing.version) if standing.version else None, str(standing.wanted))
+    return [ours, table_form("procrastinate", standing.engine, standing.engine_wanted)]
+
+
+def table_form(of: str, there: str | None, wanted: str) -> dict[str, Any]:
+    """Return whose tables, the last step that the database has taken, and the one that this release wants, as JSON has them."""
+    return {"of": of, "there": there, "wanted": wanted}

@@ -19,6 +19,8 @@ models                         `{"models": [MODEL], "errors": [ERROR]}`
 backends                       `{"backends": [BACKEND]}`
 config check                   a CHECK
 worker status                  `{"workers": [WORKER], "jobs", "oldest_waiting", "undriven", "tickets"}`
+db upgrade                     `{"taken", "database", "lacking", "tables": [TABLE]}`
+db status                      `{"database", "lacking", "tables": [TABLE]}`
 any, when nothing came of it   `{"error": ERROR}`
 any, on Ctrl-C or a bug        `{"jobs": [{"id"}], "error": ERROR}`, the jobs being those that go on
 ============================== ====================================================================
@@ -53,12 +55,14 @@ A BACKEND has
     `settings` (of `{"name", "variable", "description"}`: what only its provider has) and `error` (an ERROR: why its provider cannot
     be used).
 A CHECK has
-    `ok`, `source`, `default`, `backends`, `routes` (names), `journal`, `warnings` (of PROBLEM) and `errors` (of ERROR).
+    `ok`, `source`, `default`, `backends`, `routes` (names), `journal`, `engine`, `warnings` (of PROBLEM) and `errors` (of ERROR).
 A WORKER has
     `owner`, `host`, `pid`, `version`, `backends`, `concurrency`, `driving`, `ended` (how many jobs), `draining`, `alive`,
     `silent` (seconds since it was heard of) and `started_at`. `jobs` is how many unfinished ones are in each state,
     `oldest_waiting` for how many seconds the oldest has waited to be sent (or null), `undriven` how many nobody alive drives, and
     `tickets` is `{"waiting", "held"}`.
+A TABLE has
+    `of` (whose tables), `there` (the last step that was taken, or null) and `wanted` (the one that this release wants).
 An ERROR has
     `kind` (the class in `genbridge.errors`, `Interrupted`, or for a bug any other class), `message`, `problems` (of PROBLEM) and
     `exit_code`.

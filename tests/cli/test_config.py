@@ -98,10 +98,36 @@ def test_a_good_file_has_json(cli: Cli, file: Path) -> None:
         "backends": ["studio", "imini"],
         "routes": ["video"],
         "journal": str(file.parent / "jobs.db"),
+        "engine": "in-process",
         "errors": [],
     }
     assert expected == document
     assert ["backends.studio.api_key", "backends.imini.api_key"] == [warning["field"] for warning in warned]
+
+
+@pytest.mark.parametrize(
+    ("written", "place", "words"),
+    [
+        ("env:JOBS_DB", "postgresql://me:***@db/jobs", "postgresql://me:***@db/jobs (procrastinate)"),
+        ("env:NONE", None, "unknown"),
+        (":memory:", None, "in memory"),
+    ],
+)
+def test_a_journal_is_told_without_its_password(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, place: str | None, words: str
+) -> None:
+    """Where it is a database; where nobody knows it yet is a warning, as with a key."""
+    monkeypatch.setenv("JOBS_DB", "postgresql://me:hunter2@db/jobs")
+    file = tmp_path / "genbridge.toml"
+    file.write_text(f'[journal]\npath = "{written}"\n')
+
+    run, document = cli("config", "check", str(file)), json.loads(cli("config", "check", str(file), "--json").stdout)
+
+    assert (0, f"  journal   {words}") == (run.exit_code, run.stdout.splitlines()[-1])
+    assert place == document["journal"]
+    warned = "warning: journal.path: no place: set the environment variable NONE" in run.stderr
+    assert (written == "env:NONE") == warned == ("journal.path" in [warning["field"] for warning in document["warnings"]])
+    assert "hunter2" not in run.stdout + run.stderr + json.dumps(document)
 
 
 def test_a_bad_file_has_json(cli: Cli, file: Path) -> None:
