@@ -647,9 +647,9 @@ def _journal(table: Table, around: _Surroundings) -> JournalConfig:
 def _seam(table: Table, name: str, known: Sequence[str]) -> str | None:
     """Return the name of what is to do something, either built in or from another package."""
     given = table.text(name)
-    if given is None or given in known or given in (known := [*known, *installed_seams()]):
+    if given is None or given in known or given in (names := [*known, *installed_seams()]):
         return given
-    table.wrong(name, f"{shown(given)} is not installed{did_you_mean(given, known) or f'; there is {listed(known)}'}")
+    table.wrong(name, f"{shown(given)} is not installed{did_you_mean(given, names) or f'; genbridge itself has {listed(known)}'}")
     return None
 
 

@@ -330,7 +330,7 @@ def _strange(scheme: str) -> str | None:
     if scheme in SCHEMES or scheme in (known := [*SCHEMES, *installed_seams()]):
         return None
     what = "it" if keys.may_be_key(scheme) else f"{scheme}://"
-    return f"{what} is no journal that is installed{did_you_mean(scheme, known) or f'; there are {listed(known)}'}"
+    return f"{what} is no journal that is installed{did_you_mean(scheme, known) or f'; genbridge itself has {listed(SCHEMES)}'}"
 
 
 def installed_seams() -> Iterable[str]:

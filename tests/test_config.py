@@ -84,7 +84,7 @@ def read(tmp_path: Path) -> Read:
 
 
 DATABASE = "postgresql://me:hunter2@db/jobs"
-NO_JOURNAL = "mysql:// is no journal that is installed; there are postgresql, postgres"
+NO_JOURNAL = "mysql:// is no journal that is installed; genbridge itself has postgresql, postgres"
 
 
 def mistakes(read: Read, text: str, **env: str) -> list[str]:
@@ -257,8 +257,11 @@ backends = ["stuido"]
             "[journal]\nengine = 'procastinate'",
             "journal.engine: 'procastinate' is not installed; did you mean 'procrastinate'? (line 5)",
         ),
-        ("[journal]\nengine = 'x'", "journal.engine: 'x' is not installed; there is in-process, procrastinate (line 5)"),
-        ("[journal]\nlimiter = 'redis'", "journal.limiter: 'redis' is not installed; there is journal (line 5)"),
+        (
+            "[journal]\nengine = 'x'",
+            "journal.engine: 'x' is not installed; genbridge itself has in-process, procrastinate (line 5)",
+        ),
+        ("[journal]\nlimiter = 'redis'", "journal.limiter: 'redis' is not installed; genbridge itself has journal (line 5)"),
         (
             "[journal]\npath = 'jobs.db'\nengine = 'procrastinate'",
             "journal.engine: procrastinate needs a database; write its URL as path, or leave engine out (line 6)",

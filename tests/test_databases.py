@@ -256,12 +256,12 @@ def test_a_url_may_be_in_a_file(find: Find, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (f"mysql://me:{PASSWORD}@db/jobs", "mysql:// is no journal that is installed; there are postgresql, postgres"),
+        (f"mysql://me:{PASSWORD}@db/jobs", "mysql:// is no journal that is installed; genbridge itself has postgresql, postgres"),
         (
             f"postgresql+psycopg://me:{PASSWORD}@db",
             "postgresql+psycopg:// is no journal that is installed; did you mean 'postgresql'?",
         ),
-        (f"{PASSWORD}{PASSWORD}://db", "it is no journal that is installed; there are postgresql, postgres"),
+        (f"{PASSWORD}{PASSWORD}://db", "it is no journal that is installed; genbridge itself has postgresql, postgres"),
         (f"postgres:me:{PASSWORD}@db", "it looks like the address of a database"),
         (f"me:{PASSWORD}@db:5432/jobs", "it looks like the address of a database"),
         (f"host=db user=me password={PASSWORD}", "it looks like the address of a database"),

@@ -106,19 +106,19 @@ def test_a_good_file_has_json(cli: Cli, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "place", "words"),
+    ("written", "expected"),
     [
-        ("env:JOBS_DB", "postgresql://me:***@db/jobs", "postgresql://me:***@db/jobs (procrastinate)"),
-        ("env:NONE", None, "unknown"),
-        (":memory:", None, "in memory"),
+        ("env:JOBS_DB", ("postgresql://me:***@db/jobs", "postgresql://me:***@db/jobs (procrastinate)")),
+        ("env:NONE", (None, "unknown")),
+        (":memory:", (None, "in memory")),
     ],
 )
 def test_a_journal_is_told_without_its_password(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, place: str | None, words: str
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, file: Path, written: str, expected: tuple[str | None, str]
 ) -> None:
     """Where it is a database; where nobody knows it yet is a warning, as with a key."""
+    place, words = expected
     monkeypatch.setenv("JOBS_DB", "postgresql://me:hunter2@db/jobs")
-    file = tmp_path / "genbridge.toml"
     file.write_text(f'[journal]\npath = "{written}"\n')
 
     run, document = cli("config", "check", str(file)), json.loads(cli("config", "check", str(file), "--json").stdout)
