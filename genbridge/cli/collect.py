@@ -91,8 +91,9 @@ def watch(context: click.Context, session: Session, *, job_ids: Sequence[str], t
 
 
 async def _under_way(session: Session, client: Client) -> list[Handle]:
-    """Return the unfinished jobs, oldest first; those that were never sent are left out, and it is said how many they are."""
-    unsent = {job.id for job in await client.unsent()}
+    """Return the unfinished jobs, oldest first; those that nobody sends are left out, and it is said how many they are."""
+    # Where there are workers, such jobs only wait for their turn.
+    unsent = set() if session.workers else {job.id for job in await client.unsent()}
     if unsent:
         remark(_left_out(session, len(unsent)))
     found = [job async for job in client.jobs(unfinished=True) if job.id not in unsent]
@@ -120,7 +121,7 @@ def resume(context: click.Context, session: Session, *, output: Path | None, no_
     """
 
     async def work(client: Client) -> Exit:
-        handles = await (_without_sending(session, client) if no_send else _with_sending(client))
+        handles = await (_without_sending(session, client) if no_send else _with_sending(session, client))
         outcomes = await _outcomes(session, client, handles, directory=lambda job: output or job.save_to, timeout=timeout)
         code = report(session, outcomes)
         remark(_collected(outcomes) if outcomes else "no unfinished job is on record, and no file is to be saved")
@@ -129,8 +130,8 @@ def resume(context: click.Context, session: Session, *, output: Path | None, no_
     context.exit(session.run(work))
 
 
-async def _with_sending(client: Client) -> list[Handle]:
-    if unsent := await client.unsent():
+async def _with_sending(session: Session, client: Client) -> list[Handle]:
+    if unsent := [] if session.workers else await client.unsent():
         were, are = ("1 job was", "is") if len(unsent) == 1 else (f"{len(unsent)} jobs were", "are")
         price = ", ".join(map(str, totals((job.backend, job.quote) for job in unsent)))
         remark(f"{were} never sent and {are} sent now, {price}")
@@ -138,7 +139,7 @@ async def _with_sending(client: Client) -> list[Handle]:
 
 
 async def _without_sending(session: Session, client: Client) -> list[Handle]:
-    if unsent := await client.unsent():
+    if unsent := [] if session.workers else await client.unsent():
         remark(_left_out(session, len(unsent)))
     return await client.resume(wait=False, send=False)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from genbridge.cli.console import remark
 from genbridge.cli.session import Session
+from genbridge.tries import given_id
 from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
@@ -30,14 +31,31 @@ async def do(session: Session, connect: Callable[[Session], C], work: Callable[[
     """Do some work with what a session is connected to; the session is told what an interruption leaves."""
     _take_as_interrupts(signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else []))
     async with connect(session) as client:
+        session.workers = getattr(client, "watches", False)
         try:
             return await work(client)
         except asyncio.CancelledError:
+            if session.workers:
+                await _leave_to_workers(session, client)
+                raise
             if session.submitting:
                 remark("interrupted; waiting a few seconds for the answer to what was being sent")
             if session.waiting:
                 session.pending = [job.id async for job in client.jobs(status=JobStatus.PENDING)]
             raise
+
+
+async def _leave_to_workers(session: Session, client: Client | Ledger) -> None:
+    """Find which jobs of a run are on record already, as these go on without it."""
+    left = session.waiting | session.submitting
+    async for job in client.jobs(unfinished=True):
+        if not left or job.created_at < session.began:
+            return
+        given = given_id(job.id)
+        if given in left:
+            left.remove(given)
+            session.observe(given, None)
+            session.under_way[job.id] = job.id
 
 
 def _take_as_interrupts(*signals: signal.Signals) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +16,7 @@ import click
 
 import genbridge
 from genbridge.cli.console import log_to_stderr
+from genbridge.cli.times import utc_now
 from genbridge.errors import ConfigError, GenbridgeError, JournalError
 from genbridge.lines import Line
 from genbridge.tries import given_id
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from genbridge.ledger import Ledger
 
 T = TypeVar("T")
+
+_ADVICE = re.compile(r"`genbridge (jobs|worker)\b")
 
 
 def connect(session: Session) -> Client:
@@ -84,6 +89,9 @@ class Session:
     """The ids that were given to jobs whose submit has no answer yet."""
     pending: list[str] = attrs.field(factory=list, init=False)
     """After an interruption, the ids of the jobs on record whose turn to be sent had not come, the newest first."""
+    began: datetime = attrs.field(factory=utc_now)
+    workers: bool = False
+    """Whether workers drive its jobs, so that all that is on record goes on without it."""
     again: str | None = None
     """The command line with which a run that was interrupted is continued, where there is one for all of its jobs."""
 
@@ -112,7 +120,7 @@ class Session:
 
     def addressed(self, error: GenbridgeError) -> GenbridgeError:
         """Return an error whose advice reaches the same jobs as this run: what it calls `genbridge jobs` has its options."""
-        error.message = error.message.replace("`genbridge jobs ", f"`{self.command('jobs')} ")
+        error.message = _ADVICE.sub(lambda found: f"`{self.command(found[1])}", error.message)
         return error
 
     def command(self, *words: str) -> str:
