@@ -20,7 +20,7 @@ from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
 from genbridge.budgets import Usage, check_all
 from genbridge.config import IN_PROCESS, JOURNAL, BackendConfig, Config, Route, load
-from genbridge.databases import DatabaseUrl
+from genbridge.databases import DatabaseUrl, place_in
 from genbridge.drives import Drive, Listener, never_started
 from genbridge.durations import Usual, by_model
 from genbridge.errors import (
@@ -166,9 +166,7 @@ class Client:
     def _place(self, config: Config) -> Journal | DatabaseUrl | Path | None:
         """Return where the record of jobs is, or the record itself."""
         given = config.journal.place() if self._given_journal == _FROM_CONFIG else self._given_journal
-        if isinstance(given, str):
-            return DatabaseUrl.parse(given) if "://" in given else Path(given) if given else None
-        return given
+        return (place_in(given) if given else None) if isinstance(given, str) else given
 
     def _make_journal(self, config: Config) -> Journal:
         place = self._place(config)
@@ -207,7 +205,7 @@ class Client:
         return self._given_engine or config.journal.engine_of(shared=True)
 
     @property
-    def _watches(self) -> bool:
+    def watches(self) -> bool:
         """Whether workers drive the jobs, and not this process."""
         return not isinstance(self._driver, Scheduler)
 
@@ -275,12 +273,12 @@ class Client:
 
     async def _carry_out(self, request: Request, backend: str | None, wish: Wish) -> Handle:
         check_cap(wish.max_cost)
-        request = rooted(request) if self._watches else request
+        request = rooted(request) if self.watches else request
         standing, number = (None, 1) if wish.id is None else await self._standing(wish.id, request, retry_failed=wish.retry_failed)
         if standing is not None:
             return await self._again(standing, wish)
         plans = await self._plans(request, backend)
-        plans = within_price(plans if self._watches else _with_key(plans), wish.agreed)
+        plans = within_price(plans if self.watches else _with_key(plans), wish.agreed)
         for tries, ((account, plan), (following, _)) in enumerate(pairwise(plans), start=number):
             try:
                 return await self._submit(account, plan, wish.of_try(tries), patience=0.0)
@@ -316,12 +314,12 @@ class Client:
             check_price(job, self._account_of(job.backend, job.provider).config, wish)
         handle = Handle(self._driver, job)
         drive = await handle._attach(wish.observe)  # noqa: SLF001 (the two are one module's)
-        if job.status is JobStatus.PENDING and (self._watches or drive.lease is not None):
+        if job.status is JobStatus.PENDING and (self.watches or drive.lease is not None):
             await self._driver.accepted(drive)
         return handle
 
     async def _submit(self, account: Account, plan: Plan, wish: Wish, *, patience: float) -> Handle:
-        if not self._watches:
+        if not self.watches:
             account.config.require_key()
         job = Job(
             id=wish.id or uuid4().hex,

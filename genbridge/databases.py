@@ -284,7 +284,7 @@ def read_place(text: str, *, env: Mapping[str, str], path: Callable[[str], Path]
 
 def place_in(text: str, *, env: Mapping[str, str] = os.environ) -> Path | DatabaseUrl:
     """Return where a journal is, by a text as `read_place` reads it; raises `ConfigError` where it is nowhere."""
-    place = read_place(text, env=env, path=lambda name: Path(name).expanduser())
+    place = read_place(text, env=env, path=Path)
     if place.found is None:
         raise ConfigError(place.problem or f"{NOWHERE}: {place.advice}")
     return place.found

@@ -85,7 +85,8 @@ def _under_way(session: Session) -> list[dict[str, str]]:
 
 def _way_on(session: Session) -> str:
     if session.again:
-        return "; ".join(["interrupted; jobs that were accepted go on", *_not_sent(session), f"continue with: {session.again}"])
+        what = "on record" if session.workers else "that were accepted"
+        return "; ".join([f"interrupted; jobs {what} go on", *_not_sent(session), f"continue with: {session.again}"])
     said = [_collect(session)] if session.under_way else []
     if session.submitting:
         said.append(f"a request was being sent, see what became of it with: {session.command('jobs', 'list')}")

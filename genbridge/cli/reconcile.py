@@ -190,7 +190,7 @@ async def _none_sent(settling: Settling, handles: Sequence[Handle]) -> None:
 async def _doubtful(client: Client) -> list[Handle]:
     """Return the jobs in doubt, oldest first."""
     found = [job for status in _DOUBTFUL async for job in client.jobs(status=status)]
-    return [client.handle(job) for job in sorted(reversed(found), key=lambda job: job.created_at)]
+    return [client.handle(job) for job in sorted(found, key=lambda job: (job.created_at, job.id))]
 
 
 async def _ask_services(settling: Settling, handles: Sequence[Handle]) -> list[Handle]:

@@ -121,7 +121,7 @@ class FakeHandle:
         await asyncio.Event().wait()
 
     async def result(self, timeout: float | None = None) -> Result:
-        if self.job.status is JobStatus.PENDING and not self.send:
+        if self.job.status is JobStatus.PENDING and not self.send and not self.client.watches:
             raise JobError(f"job {self.id} was never sent: `genbridge jobs resume` sends it", job=self.job)
         self.timeouts.append(timeout)
         await asyncio.sleep(0)
@@ -175,6 +175,8 @@ class FakeClient:
     bill: list[Spent] = attrs.field(factory=list)
     takes: dict[tuple[str, Media], Usual] = attrs.field(factory=dict)
     """What was learned of how long models take."""
+    watches: bool = False
+    """Whether workers drive its jobs."""
     used: dict[str, Usage] = attrs.field(factory=lambda: defaultdict(Usage))
 
     async def __aenter__(self) -> Self:
@@ -331,7 +333,7 @@ def cli(client: FakeClient, capsys: pytest.CaptureFixture[str]) -> Callable[...,
     names = map("job{}".format, count(1))
 
     def run(*words: str, connect: Callable[[Session], Any] = lambda _session: client) -> Run:
-        session = Session(connect=connect, ledger=connect, new_id=names.__next__)
+        session = Session(connect=connect, ledger=connect, new_id=names.__next__, began=NOON)
         with pytest.raises(SystemExit) as exiting:
             app.main(list(words), prog_name="genbridge", obj=session)
         printed = capsys.readouterr()

@@ -20,7 +20,7 @@ from genbridge.errors import (
     RequestError,
     SubmitUnknownError,
 )
-from genbridge.types import Certainty, ImageRequest, JobStatus, Quote, Snapshot, VideoRequest
+from genbridge.types import Certainty, ImageRequest, Job, JobStatus, Quote, Snapshot, VideoRequest
 
 Cli = Callable[..., Any]
 
@@ -382,6 +382,36 @@ def test_an_interruption_of_a_job_that_waits_says_that_it_was_not_sent(cli: Cli,
         "`genbridge --sandbox jobs cancel job1` drops it"
     ) == run.stderr.splitlines()[-1]
     assert "being sent" not in run.stderr
+
+
+@pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.SUBMITTING])
+def test_an_interruption_leaves_a_job_on_record_to_the_workers(
+    cli: Cli, client: Any, monkeypatch: pytest.MonkeyPatch, status: JobStatus
+) -> None:
+    """Where there are any, it is sent without this process."""
+    monkeypatch.setenv("JOBS", "postgresql://me:hunter2@db/jobs")
+    client.watches = True
+    client.seen = (Snapshot(status=status),)
+    client.fails["submit"] = lambda _job: KeyboardInterrupt()
+
+    run = cli("generate", "kite", "--journal", "env:JOBS", "--json")
+
+    assert (
+        "interrupted; the job goes on, collect it with: genbridge --journal env:JOBS jobs wait job1" == run.stderr.splitlines()[-1]
+    )
+    assert [{"id": "job1"}] == json.loads(run.stdout)["jobs"]
+    assert "waiting a few seconds" not in run.stderr
+
+
+def test_an_interruption_before_workers_have_a_job_says_that_nothing_was_sent(
+    cli: Cli, client: Any, make_job: Callable[..., Job]
+) -> None:
+    """Jobs of others on record are none of this run."""
+    client.watches = True
+    client.record["other"] = make_job(id="other")
+    client.fails["record"] = lambda _job: KeyboardInterrupt()
+
+    assert "interrupted; nothing was sent" == cli("generate", "kite").stderr.splitlines()[-1]
 
 
 def test_an_interruption_before_a_job_is_on_record_says_that_nothing_was_sent(cli: Cli, client: Any) -> None:

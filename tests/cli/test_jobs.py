@@ -424,6 +424,19 @@ def test_a_job_that_was_never_sent_is_not_waited_for(cli: Cli, client: Any, neve
     assert {"film"} == {handle.id for handle in client.handles if handle.timeouts}
 
 
+@pytest.mark.parametrize("words", ["watch", "resume", "resume --no-send", "wait wish hope film lost"])
+def test_where_there_are_workers_what_was_not_sent_yet_is_followed_as_all_else(
+    cli: Cli, client: Any, never_sent: list[str], words: str
+) -> None:
+    """It waits for its turn there, whoever looks."""
+    client.watches = True
+
+    run = cli("jobs", *words.split(), "--json")
+
+    assert {"film", "lost", *([] if "--no-send" in words else never_sent)} == {job["id"] for job in json.loads(run.stdout)["jobs"]}
+    assert "never sent" not in run.stderr
+
+
 def test_what_was_never_sent_can_be_dropped_all_at_once(cli: Cli, client: Any, never_sent: list[str]) -> None:
     """Nothing that was sent is touched."""
     run = cli("jobs", "cancel", "--unsent")
