@@ -50,12 +50,11 @@ async def _leave_to_workers(session: Session, client: Client | Ledger) -> None:
     left = session.waiting | session.submitting
     async for job in client.jobs(unfinished=True):
         if not left or job.created_at < session.began:
-            return
-        given = given_id(job.id)
-        if given in left:
-            left.remove(given)
-            session.observe(given, None)
+            break
+        if given_id(job.id) in left:
+            left.remove(given_id(job.id))
             session.under_way[job.id] = job.id
+    session.leave(left)
 
 
 def _take_as_interrupts(*signals: signal.Signals) -> None:

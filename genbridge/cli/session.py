@@ -92,6 +92,8 @@ class Session:
     began: datetime = attrs.field(factory=utc_now)
     workers: bool = False
     """Whether workers drive its jobs, so that all that is on record goes on without it."""
+    left: bool = attrs.field(default=False, init=False)
+    """Whether its jobs were left to workers."""
     again: str | None = None
     """The command line with which a run that was interrupted is continued, where there is one for all of its jobs."""
 
@@ -116,7 +118,12 @@ class Session:
     def observe(self, given: str, status: JobStatus | None) -> None:
         """Keep how far a job is on its way to being accepted; `None` is for one whose way has ended."""
         for state, ids in ((JobStatus.PENDING, self.waiting), (JobStatus.SUBMITTING, self.submitting)):
-            (ids.add if status is state else ids.discard)(given)
+            (ids.add if status is state and not self.left else ids.discard)(given)
+
+    def leave(self, given: set[str]) -> None:
+        """Keep only ids that no job on record has; what is still told of others while the client closes changes nothing."""
+        self.left = True
+        self.waiting, self.submitting = given - self.submitting, given & self.submitting
 
     def addressed(self, error: GenbridgeError) -> GenbridgeError:
         """Return an error whose advice reaches the same jobs as this run: what it calls `genbridge jobs` has its options."""

@@ -15,7 +15,9 @@ import genbridge
 from genbridge.cli.running import do
 from genbridge.cli.session import Session, connect
 from genbridge.config import state_dir
+from genbridge.databases import DatabaseUrl, place_in
 from genbridge.errors import ConfigError, GenbridgeError
+from genbridge.types import JobStatus
 
 
 def test_the_sandbox_keeps_its_jobs_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -120,3 +122,52 @@ def test_what_ends_a_program_from_outside_ends_it_as_an_interrupt_does(client: A
     with pytest.raises(KeyboardInterrupt):
         Session(connect=lambda _session: client).run(work)
     assert [sent] == ended
+
+
+def test_what_is_told_of_a_job_that_was_left_to_workers_changes_nothing() -> None:
+    """While the client closes it may still be seen to wait, and it was said already that it goes on."""
+    session = Session(waiting={"job1", "job2"}, submitting={"job3", "job4"})
+    session.leave({"job2", "job4"})
+    session.observe("job1", JobStatus.PENDING)
+    session.observe("job3", JobStatus.SUBMITTING)
+    assert ({"job2"}, {"job4"}) == (session.waiting, session.submitting)
+
+
+def test_a_database_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By where its URL is written, or else as it is shown."""
+    url = "postgresql://me:hunter2@db/jobs"
+    monkeypatch.setenv("JOBS_DB", url)
+    named = [Session(journal=place_in(text)).command("jobs", "list") for text in ("env:JOBS_DB", url)]
+    assert ["genbridge --journal env:JOBS_DB jobs list", "genbridge --journal 'postgresql://me:***@db/jobs' jobs list"] == named
+
+
+async def test_a_run_with_a_database_is_one_that_workers_drive_for(database: str, tmp_path: Path) -> None:
+    """Unless the configuration says that each process drives its own."""
+    file = tmp_path / "genbridge.toml"
+    file.write_text('[backends.studio]\nprovider = "imini"\n')
+    url = DatabaseUrl.parse(database)
+    async with connect(Session(config=file, journal=url)) as client:
+        assert client.watches
+        assert [] == [job async for job in client.jobs()]
+    file.write_text(f'[backends.studio]\nprovider = "imini"\n[journal]\npath = "{database}"\nengine = "in-process"\n')
+    async with connect(Session(config=file)) as client:
+        assert not client.watches
+
+
+@pytest.mark.parametrize("words", [["--journal", "{}", "jobs", "list"], ["jobs", "list", "--journal", "{}"]])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("env:NONE", "nobody knows where the record of jobs is: set the environment variable NONE"),
+        ("mysql://me:hunter2@db/jobs", "mysql:// is no journal that is installed"),
+        ("postgresql://me:hunter2@db:x/jobs", "its host or port cannot be one"),
+        (".", "'.' is a folder; give the path of a file in it"),
+    ],
+)
+def test_what_cannot_be_a_record_is_wrong_usage(cli: Any, words: list[str], given: str, expected: str) -> None:
+    """And no password is repeated."""
+    run = cli(*(word.format(given) for word in words))
+    assert (2, "") == (run.exit_code, run.stdout)
+    assert "Invalid value for '--journal': " in run.stderr
+    assert expected in run.stderr
+    assert "hunter2" not in run.stderr
