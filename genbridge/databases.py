@@ -276,7 +276,7 @@ def read_place(text: str, *, env: Mapping[str, str], path: Callable[[str], Path]
         case "env:":
             return _written(keys.from_variable(where, env, check=_unchecked), f"env:{where}", path)
         case "file:":
-            place = _written(keys.from_file(where, path(where), check=_unchecked), f"file:{where}", path)
+            place = _written(keys.from_file(where, path(where), check=_unchecked), f"file:{path(where)}", path)
             return place if not isinstance(place.found, Path) else attrs.evolve(place, found=None, problem=_no_url(place.source))
         case _:
             return _place(text, "", path)

@@ -646,7 +646,7 @@ def test_a_database_s_url_may_be_written_elsewhere(read: Read, tmp_path: Path) -
     (tmp_path / "url").write_text(DATABASE)
     found = [read('[journal]\npath = "env:JOBS"', JOBS=DATABASE).journal, read('[journal]\npath = "file:url"').journal]
     assert [DatabaseUrl.parse(DATABASE)] * 2 == [journal.url for journal in found]
-    assert ["env:JOBS", "file:url"] == [journal.url.named for journal in found if journal.url]
+    assert ["env:JOBS", f"file:{tmp_path / 'url'}"] == [journal.url.named for journal in found if journal.url]
 
 
 def test_where_it_is_written_and_not_there_yet_only_using_it_is_an_error(read: Read) -> None:

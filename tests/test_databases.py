@@ -247,7 +247,8 @@ def test_a_url_may_be_in_a_file(find: Find, tmp_path: Path) -> None:
     (tmp_path / "url").write_text(f"{URL}\n")
     place = find("file:url")
     assert isinstance(place.found, DatabaseUrl)
-    assert (DatabaseUrl.parse(URL), "file:url", "file " + str(tmp_path / "url")) == (place.found, place.found.named, place.source)
+    assert (DatabaseUrl.parse(URL), f"file:{tmp_path / 'url'}") == (place.found, place.found.named)
+    assert "file " + str(tmp_path / "url") == place.source
     assert Place(source="file " + str(tmp_path / "none")) == find("file:none")
     (tmp_path / "url").write_text("jobs.db")
     assert "holds no URL of a database" in str(find("file:url").problem)
