@@ -71,6 +71,20 @@ async def test_it_may_be_in_a_database(database: str, tmp_path: Path) -> None:
             assert (["one"], "one") == ([each.id async for each in ledger.jobs()], ledger.job("o").id)
 
 
+async def test_who_may_only_read_a_database_can_look(database: str, postgres: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is written, nor waits for those who write."""
+    import psycopg
+
+    with psycopg.connect(database) as connection:
+        connection.execute("create role reader login password 'only-to-read'")
+        connection.execute("grant usage on schema genbridge to reader")
+        connection.execute("grant select on all tables in schema genbridge to reader")
+    url = DatabaseUrl.parse(database.replace(f"postgres:{postgres.password}", "reader:only-to-read"))
+    async with Ledger(journal=url) as ledger:
+        assert [] == [job async for job in ledger.jobs()]
+    assert [] == caplog.messages
+
+
 async def test_a_database_that_is_not_there_is_no_empty_record(postgres: Server) -> None:
     """Only a look into it can tell, and a mistyped one is an error."""
     with pytest.raises(JournalError, match="there is no database 'nowhere' on the server"):

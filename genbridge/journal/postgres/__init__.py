@@ -102,9 +102,12 @@ class PostgresJournal(SqlJournal):
             raise JournalError(f"the journal {str(self.url)!r} {state}; run: {upgrade}")
 
     async def aclose(self) -> None:
-        """Let go of all leases, with a ticket for each unfinished job, and disconnect."""
+        """Let go of all leases, with a ticket for each unfinished job, and disconnect; who only looked leaves nothing to let go."""
         for listener in self._listeners:
             await listener.aclose()
+        if not self._tables.has_written:
+            await self._store.aclose()
+            return
         if self._engine is not None and self._store.is_open:
             try:
                 await self._store.do(self._leave)

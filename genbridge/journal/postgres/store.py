@@ -56,6 +56,7 @@ class DatabaseStore(Store[Connection]):
         self._patience = patience
         self._numbers = count(1)
         self._number = 0
+        self.has_written = False
         self._time = 0.0
         self._away = False
         self._closing = threading.Event()
@@ -97,6 +98,7 @@ class DatabaseStore(Store[Connection]):
         number, told = 0 if looks else next(self._numbers), None if self._told is None else self._told()
         self._time = db.execute(_ENTER, (self._drivers.name, number, told)).fetchone()[0]
         self._number = number
+        self.has_written = self.has_written or not looks
 
     def execute(self, db: Connection, statement: str) -> None:
         """Run a statement without values."""
