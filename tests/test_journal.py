@@ -145,6 +145,19 @@ async def test_a_refused_job_may_be_submitted_again(journal: SqlJournal) -> None
     assert isinstance(await journal.begin_submit(lease, []), Attempt)
 
 
+async def test_a_late_refusal_heals_an_unknown_job(journal: SqlJournal) -> None:
+    """Who was to send it knows that it has not, whoever doubted that meanwhile; another attempt's refusal says nothing."""
+    lease, attempt = await begun(journal, a_job())
+    await journal.unknown(lease, a_job(failure=Failure(message="the program ended")))
+    await journal.refused(Attempt("job-1", "another"))
+    unknown = await journal.get("job-1")
+    assert unknown is not None
+    assert JobStatus.UNKNOWN is unknown.status
+    await journal.refused(attempt)
+    assert a_job() == await journal.get("job-1")
+    assert isinstance(await journal.begin_submit(lease, []), Attempt)
+
+
 async def test_a_late_answer_heals_an_unknown_job(journal: SqlJournal) -> None:
     """The right attempt token records the service's id although the job was given up as unknown."""
     lease, attempt = await begun(journal, a_job())

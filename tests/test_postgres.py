@@ -255,6 +255,16 @@ async def test_a_job_that_is_handed_over_has_a_ticket_and_its_old_lease_is_worth
     assert await journal.update(taken, ended(a_job()))
 
 
+async def test_a_doubted_job_that_was_not_sent_after_all_gets_a_ticket(journal: PostgresJournal, database: str) -> None:
+    """Where whoever doubted it has let it go."""
+    lease, attempt = await begun(journal, a_job())
+    await journal.unknown(lease, a_job())
+    await journal.release(lease)
+    await journal.refused(attempt)
+    await journal.refused(attempt)
+    assert ["job-1"] == ticketed(database)
+
+
 async def test_closing_gives_tickets_for_what_is_left(journal: PostgresJournal, database: str) -> None:
     """But not for what waits for a person."""
     await journal.add(a_job(1), Budget())

@@ -107,7 +107,7 @@ class Journal(Protocol):
         """Record the service's id. Heals `UNKNOWN` and `NOT_SENT`; `False` when the attempt is no longer the job's."""
 
     async def refused(self, attempt: Attempt) -> None:
-        """Record that nothing was started; the job may be submitted again."""
+        """Record that nothing was started; the job may be submitted again. Heals `UNKNOWN`, as a late answer does."""
 
     async def unknown(self, lease: Lease, job: Job) -> None:
         """Record that the POST may have been accepted, and why nobody knows."""

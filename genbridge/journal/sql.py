@@ -56,6 +56,10 @@ _REOPEN = (
     "guessed = :guessed, failure = null, held = 1, owner = :owner, epoch = epoch + 1 "
     "where id = :id and status = 'expired' returning epoch"
 )
+_TAKE_BACK = (
+    "update jobs set status = 'pending', failure = null, doubted = null "
+    "where id = ? and attempt = ? and status in ('submitting', 'unknown')"
+)
 _DOUBT = (
     "update jobs set status = 'unknown', failure = ?, doubted = coalesce(doubted, ?) "
     "where id = ? and epoch = ? and status in ('submitting', 'unknown')"
@@ -195,14 +199,13 @@ class SqlJournal:
         return await self._write(job, _SUBMITTED, {"attempt": attempt.token, "not_sent": NOT_SENT})
 
     async def refused(self, attempt: Attempt) -> None:
-        """Record that nothing was started; the job may be submitted again."""
-        back = "update jobs set status = 'pending' where id = ? and attempt = ? and status = 'submitting'"
+        """Record that nothing was started; the job may be submitted again, also where somebody has doubted it meanwhile."""
+        await self._store.do(partial(self.taken_back, attempt=attempt))
 
-        def work(db: Database) -> None:
-            self._pace.answered(db, attempt.job_id)
-            db.execute(back, (attempt.job_id, attempt.token))
-
-        await self._store.do(work)
+    def taken_back(self, db: Database, attempt: Attempt) -> None:
+        """Do what `refused` does, within a transaction."""
+        self._pace.answered(db, attempt.job_id)
+        db.execute(_TAKE_BACK, (attempt.job_id, attempt.token))
 
     async def unknown(self, lease: Lease, job: Job) -> None:
         """Record that the POST may have been accepted, and why nobody knows."""

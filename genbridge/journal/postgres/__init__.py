@@ -15,7 +15,7 @@ from genbridge.databases import DatabaseUrl
 from genbridge.engine import Engine, Ticket
 from genbridge.errors import JournalError
 from genbridge.hookspecs import hookimpl
-from genbridge.journal import DEAD_AFTER, Attention, Counts, Heard, Lease, Report
+from genbridge.journal import DEAD_AFTER, Attempt, Attention, Counts, Heard, Lease, Report
 from genbridge.journal.database import Database
 from genbridge.journal.postgres.connection import Connection
 from genbridge.journal.postgres.drivers import SharedDrivers
@@ -36,6 +36,7 @@ _DEAD = "owner is not null and not exists (select 1 from drivers where drivers.o
 _ORPHANS = f"select id, backend from jobs where finished is null and {_DEAD.format(after=DEAD_AFTER)}"  # noqa: S608 (our own words)
 _WAITING = "select id, backend from jobs where finished is null and owner is null and status != 'unknown'"
 """A job in doubt that nobody has was looked up already."""
+_LEFT_ALONE = f"{_WAITING} and id = ?"
 _UNDRIVEN = (
     f"select count(*) from jobs where finished is null and ({_DEAD.format(after=DEAD_AFTER)} "  # noqa: S608 (our own words)
     "or owner is null and status not in ('pending', 'unknown'))"
@@ -202,6 +203,15 @@ class PostgresJournal(SqlJournal):
             return Attention.TICKETED if ticketed else Attention.NONE
 
         return await self._store.look(work)
+
+    async def refused(self, attempt: Attempt) -> None:
+        """Record that nothing was started; where another had doubted that and let the job go, it gets a ticket."""
+
+        def work(db: Connection) -> None:
+            self.taken_back(db, attempt)
+            self._give_lacking(db, db.execute(_LEFT_ALONE, (attempt.job_id,)).fetchall())
+
+        await self._store.do(work)
 
     # Cancels, which reach whoever has the job.
 
