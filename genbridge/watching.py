@@ -295,7 +295,7 @@ class Watcher:
         if drive.ended.is_set():
             return
         drive.job = job
-        if job.status.terminal or (job.status is JobStatus.UNKNOWN and await self._is_left(job)):
+        if job.status.terminal or await self._is_left(job):
             self._end(drive, refusal(job) or outcome(job))
             return
         if changed and job.status is JobStatus.UNKNOWN:
@@ -303,13 +303,15 @@ class Watcher:
         if job.provider_id is not None:
             await self._experience.recall(drive.key)
             drive.accept()
-        snapshot, note = snapshot_of(job), await self._note(drive)
-        if not drive.ended.is_set():
-            drive.publish(attrs.evolve(snapshot, note=note))
+        note = await self._note(drive)
+        if not drive.ended.is_set():  # a later look may have been faster
+            drive.publish(attrs.evolve(snapshot_of(drive.job), note=note))
 
     async def _is_left(self, job: Job) -> bool:
-        """Whether nobody looks, or is about to look, into what became of a submit."""
-        return await self._journal.attention(job.id) is Attention.NONE
+        """Whether a job is in doubt, and nobody looks, or is about to look, into what became of it."""
+        if job.status is not JobStatus.UNKNOWN or await self._journal.attention(job.id) is not Attention.NONE:
+            return False
+        return await self._journal.get(job.id) == job  # whoever had it may have found it meanwhile
 
     async def _note(self, drive: Drive) -> str | None:
         """Return why a job waits that has waited for some seconds, where no worker is there for it."""

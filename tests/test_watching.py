@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ from genbridge import (
 from genbridge.budgets import Budget
 from genbridge.catalogue import ReferenceRule
 from genbridge.config import PollConfig, Secret
-from genbridge.journal import Report
+from genbridge.journal import Lease, Report
 from genbridge.testing.clock import FakeClock
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
@@ -468,6 +468,50 @@ async def test_a_job_in_doubt_cannot_be_cancelled(tmp_path: Path) -> None:
             await hall.service.clock.run(client.handle("wish").cancel())
 
 
+async def test_a_cancel_of_a_job_that_is_being_looked_up_says_that_it_is_in_doubt(tmp_path: Path) -> None:
+    """The worker cannot cancel what may not be there."""
+    hall = Hall(tmp_path / "jobs.db", a_service(submits=[LOST], look_ups=[said(500)]), KeyedStudio())
+    async with hall.worker(), hall.client() as client:
+        submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+        await hall.service.clock.run(_until(lambda: any("/requests/" in call.url for call in hall.service.calls)))
+        with pytest.raises(SubmitUnknownError):
+            await client.handle("wish").cancel()
+        submit.cancel()
+
+
+async def test_a_job_that_another_client_cancels_ends_for_who_waits(hall: Hall) -> None:
+    """They hear of it as of any other change."""
+    async with hall.client() as client, hall.client() as other:
+        submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+        await _recorded(client)
+        await other.handle("wish").cancel()
+        with pytest.raises(JobCancelledError):
+            await (await asyncio.wait_for(submit, 10)).result()
+    assert 0.0 == hall.service.clock.elapsed
+
+
+class Overtaken(BoardJournal):
+    """A journal in which a worker has sent a job between two looks at it."""
+
+    async def acquire(self, job_id: str) -> Lease | None:
+        await self._store.do(lambda db: db.execute("update jobs set status = 'queued', provider_id = 'p1', submitted = created"))
+        return await super().acquire(job_id)
+
+
+async def test_a_job_that_was_sent_meanwhile_is_given_back_and_cancelled_by_a_worker(hall: Hall) -> None:
+    """What was taken to be cancelled here is left to whoever can ask the service."""
+    hall.service.polls.appendleft(running())
+    journal = Overtaken(hall.path, hall.board, now=lambda: hall.service.clock.now().timestamp())
+    async with hall.client(journal) as client:
+        submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+        await _recorded(client)
+        hall.board.waiting.clear()
+        with pytest.raises(JobTimeoutError):
+            await hall.service.clock.run(client.handle("wish").cancel())
+        await submit
+    assert (["wish"], {"wish": None}) == (hall.board.waiting, hall.board.asked)
+
+
 # One id, many submits.
 
 
@@ -567,6 +611,76 @@ async def test_who_waits_when_the_client_is_closed_is_told_where_the_job_is(hall
         await submit
     with pytest.raises(JournalError, match="the client is closed"):
         await client._driver.attach(job)
+
+
+class Slow(BoardJournal):
+    """A journal that takes no job in."""
+
+    async def hand_in(self, job: Job, budget: Budget) -> bool:
+        await asyncio.Event().wait()
+        return await super().hand_in(job, budget)
+
+
+@pytest.mark.parametrize(("error", "seconds"), [(None, 10.0), (KeyboardInterrupt(), 0.0)])
+async def test_closing_waits_a_moment_for_a_job_that_is_being_handed_in(
+    error: BaseException | None, seconds: float, hall: Hall
+) -> None:
+    """But not where the program was interrupted; whoever submitted it hears that nobody knows whether it is on record."""
+    client = hall.client(Slow(hall.path, hall.board, now=lambda: hall.service.clock.now().timestamp()))
+    await client.__aenter__()
+    submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+    await _until(lambda: bool(client._driver._drives))
+    await hall.service.clock.run(client.__aexit__(error and type(error), error, None))
+    with pytest.raises(JournalError, match="before job wish was known to be on record"):
+        await submit
+    assert seconds == hall.service.clock.elapsed
+
+
+async def test_a_job_that_is_removed_from_the_record_is_waited_for_no_more(hall: Hall) -> None:
+    """As a person may do."""
+    journal = hall.journal()
+    assert isinstance(journal, BoardJournal)
+    async with hall.client(journal) as client:
+        submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+        await _recorded(client)
+        await journal._store.do(lambda db: db.execute("delete from jobs"))
+        with pytest.raises(JournalError, match="job wish is not on record any more"):
+            await hall.service.clock.run(submit)
+
+
+class Broken(BoardJournal):
+    """A journal that trips over reports."""
+
+    async def reports(self) -> Sequence[Report]:
+        raise TypeError("odd")
+
+
+async def test_a_bug_is_told_to_whoever_waits(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
+    """With its traceback in the log."""
+    async with hall.client(Broken(hall.path, hall.board, now=lambda: hall.service.clock.now().timestamp())) as client:
+        with pytest.raises(GenbridgeError, match=r"a bug in genbridge \(TypeError\)"):
+            await hall.service.clock.run(client.submit(REQUEST))
+    assert "odd" in caplog.text
+
+
+async def test_all_who_submit_one_id_are_told_what_is_seen_of_it(hall: Hall) -> None:
+    """Also those who come while it is being handed in."""
+    first: list[Snapshot] = []
+    second: list[Snapshot] = []
+    async with hall.worker(), hall.client() as client:
+        submits = [client.submit(REQUEST, id="wish", observe=seen.append) for seen in (first, second)]
+        handles = await hall.service.clock.run(asyncio.gather(*submits))
+        await hall.service.clock.run(handles[0].result())
+    assert JobStatus.SUCCEEDED is first[-1].status is second[-1].status
+
+
+async def test_files_that_were_wanted_are_for_a_client_to_save(hall: Hall, tmp_path: Path) -> None:
+    """Whoever resumes finds the job, also while the worker lives that has driven it, as a worker saves none."""
+    async with hall.worker(), hall.client() as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST, save_to=tmp_path / "out"))
+        await hall.service.clock.run(handle.result())
+        (resumed,) = await client.resume(wait=False)
+    assert (handle.id, tmp_path / "out") == (resumed.id, resumed.job.save_to)
 
 
 async def test_with_the_engine_in_process_a_client_drives_its_own_jobs(hall: Hall) -> None:

@@ -68,6 +68,9 @@ class BoardJournal(InlineJournal):
         db.create_function("tell", 1, lambda job_id: self.board.tell(Heard.CHANGES, job_id))
         db.execute(_TELLING)
 
+    def _workers(self, _: Any) -> set[str]:
+        return set(self.board.reports)
+
     def _check_there(self) -> None:
         if self.away:
             raise JournalError("the journal cannot be reached")
