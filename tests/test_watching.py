@@ -319,7 +319,7 @@ async def test_a_job_that_waits_says_that_no_worker_is_running(hall: Hall, caplo
 )
 async def test_a_worker_counts_that_is_alive_and_drives_the_backend(changes: dict[str, Any], serves: bool, hall: Hall) -> None:
     """One that was silent for long, or that takes no more jobs, is none."""
-    hall.board.reports["there"] = Report(host="there", pid=7, version="0", concurrency=1, **changes)
+    hall.board.reports.append(Report(owner="there", host="there", pid=7, version="0", concurrency=1, **changes))
     async with hall.client() as client:
         with pytest.raises(JobTimeoutError) as caught:
             await hall.service.clock.run(_wait_in_vain(client))

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
-from board import Board, BoardJournal, Hall
+from board import BoardEngine, BoardJournal, Hall
 from studio import LOST, REQUEST, KeyedStudio, Service, a_config, a_service, accepted, done, running, said
 
 from genbridge import (
@@ -26,52 +26,11 @@ from genbridge import (
     JournalError,
     Reply,
 )
-from genbridge.engine import Tally, Ticket
+from genbridge.engine import Tally
 from genbridge.journal import Attempt, Heard, Lease
 from genbridge.limits import Rule, Wait
 from genbridge.transport import Origin
 from genbridge.worker import Worker
-
-
-@attrs.define
-class BoardEngine:
-    """Has the tickets on a board driven, in their order."""
-
-    board: Board
-    drives: dict[str, asyncio.Task[None]] = attrs.field(factory=dict)
-
-    async def run(
-        self,
-        drive: Callable[[str], Awaitable[None]],
-        *,
-        backends: Sequence[str] | None,
-        concurrency: int,
-        stop: asyncio.Event,
-    ) -> None:
-        stopped = asyncio.create_task(stop.wait())
-        while not stop.is_set():
-            while self.board.waiting:
-                job_id = self.board.waiting.pop(0)
-                self.drives[job_id] = asyncio.ensure_future(drive(job_id))
-            self.board.given.clear()
-            given = asyncio.create_task(self.board.given.wait())
-            await asyncio.wait({given, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            given.cancel()
-        for task in self.drives.values():
-            task.cancel()
-        await asyncio.gather(*self.drives.values(), return_exceptions=True)
-
-    async def tally(self) -> Tally:
-        return Tally(len(self.board.waiting), len(self.drives))
-
-    def give(self, connection: Any, tickets: Sequence[Ticket]) -> None:
-        raise NotImplementedError
-
-    def give_again(self, connection: Any) -> None:
-        raise NotImplementedError
-
-    def ticketed(self, connection: Any, job_ids: Sequence[str]) -> set[str]:
-        raise NotImplementedError
 
 
 @attrs.define

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,15 @@ from typing import Any
 import attrs
 from studio import InlineJournal, Service, Studio, a_config
 
-from genbridge import Client, Config, GenbridgeError, Job, JobStatus
+from genbridge import Client, Config, Job
 from genbridge.budgets import Budget
 from genbridge.databases import DatabaseUrl
-from genbridge.engine import Ticket
+from genbridge.engine import Engine, Tally, Ticket
 from genbridge.errors import JournalError
 from genbridge.journal import Attention, Counts, Heard, Lease, Report, SharedJournal
 from genbridge.journal.postgres import PostgresJournal
+from genbridge.tickets import Procrastinate
+from genbridge.worker import Worker
 
 _TELLING = """
 create temp trigger told after update on jobs when (old.status, ifnull(old.provider_id, ''), ifnull(old.progress, -1))
@@ -36,7 +38,7 @@ class Board:
     waiting: list[str] = attrs.field(factory=list)
     in_hand: set[str] = attrs.field(factory=set)
     asked: dict[str, str | None] = attrs.field(factory=dict)
-    reports: dict[str, Report] = attrs.field(factory=dict)
+    reports: list[Report] = attrs.field(factory=list)
     silent: bool = False
     """Whether nobody is told of anything."""
     given: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -69,7 +71,7 @@ class BoardJournal(InlineJournal):
         db.execute(_TELLING)
 
     def _workers(self, _: Any) -> set[str]:
-        return set(self.board.reports)
+        return {report.owner for report in self.board.reports}
 
     def _check_there(self) -> None:
         if self.away:
@@ -132,10 +134,10 @@ class BoardJournal(InlineJournal):
         self.board.listeners.append((what, told))
 
     async def report(self, report: Report) -> None:
-        self.board.reports[self.owner] = report
+        self.board.reports.append(attrs.evolve(report, owner=self.owner))
 
     async def reports(self) -> Sequence[Report]:
-        return list(self.board.reports.values())
+        return list({report.owner: report for report in self.board.reports}.values())
 
     async def counts(self) -> Counts:
         return Counts(jobs={})
@@ -158,6 +160,10 @@ class Hall:
         """Return another face of the journal."""
         return BoardJournal(self.path, self.board, now=lambda: self.service.clock.now().timestamp())
 
+    def engine(self) -> Engine:
+        """Return what gives tickets to a worker."""
+        return BoardEngine(self.board)
+
     def client(self, journal: SharedJournal | None = None, config: Config | None = None, **settings: Any) -> Client:
         """Return a client of the journal that is not open yet; it has no key."""
         return Client(
@@ -171,101 +177,70 @@ class Hall:
 
     @asynccontextmanager
     async def worker(self, config: Config | None = None) -> AsyncIterator[Client]:
-        """Run a worker."""
-        async with self.client(config=config or a_config(), engine="in-process") as client:
-            hand = _Hand(client, self.board)
-            tasks = [asyncio.create_task(work) for work in (hand.drive_all(), hand.cancel_all())]
-            report = Report(host="here", pid=1, version="0", concurrency=10)
-            await hand.journal.report(report)
+        """Have a worker at work until the block is left."""
+        journal, stop = self.journal(), asyncio.Event()
+        async with self.client(journal, config or a_config(), engine="in-process") as client:
+            worker = Worker(client, self.engine(), journal, concurrency=10, clock=self.service.clock)
+            work = asyncio.create_task(worker.run(stop))
             try:
                 yield client
             finally:
-                await hand.journal.report(attrs.evolve(report, draining=True))
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                stop.set()
+                await self.service.clock.run(work)
 
 
 class DatabaseHall(Hall):
-    """The same over a PostgreSQL database, at `url`."""
+    """The same over a PostgreSQL database, at `url`, with the engine that genbridge has itself."""
 
     url: str = ""
 
     def journal(self) -> SharedJournal:
-        loop = asyncio.get_running_loop()
-        now = lambda: self.service.clock.now().timestamp()  # noqa: E731
-        return PostgresJournal(DatabaseUrl.parse(self.url), engine=_Tickets(self.board, loop), now=now)
+        return PostgresJournal(DatabaseUrl.parse(self.url), engine=self.engine())
+
+    def engine(self) -> Engine:
+        return Procrastinate(DatabaseUrl.parse(self.url))
 
 
 @attrs.define
-class _Tickets:
-    """An engine that puts its tickets on the board, from whichever thread."""
+class BoardEngine:
+    """Has the tickets on a board driven, in their order."""
 
     board: Board
-    loop: asyncio.AbstractEventLoop
+    drives: dict[str, asyncio.Task[None]] = attrs.field(factory=dict)
 
-    def give(self, _: Any, tickets: Sequence[Ticket]) -> None:
-        for ticket in tickets:
-            self.loop.call_soon_threadsafe(self.board.give, ticket.job_id)
+    async def run(
+        self,
+        drive: Callable[[str], Awaitable[None]],
+        *,
+        backends: Sequence[str] | None,
+        concurrency: int,
+        stop: asyncio.Event,
+    ) -> None:
+        stopped = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            while self.board.waiting:
+                self._begin(self.board.waiting.pop(0), drive)
+            self.board.given.clear()
+            given = asyncio.create_task(self.board.given.wait())
+            await asyncio.wait({given, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            given.cancel()
+        for task in self.drives.values():
+            task.cancel()
+        await asyncio.gather(*self.drives.values(), return_exceptions=True)
 
-    def give_again(self, _: Any) -> None:
-        pass
+    def _begin(self, job_id: str, drive: Callable[[str], Awaitable[None]]) -> None:
+        self.board.in_hand.add(job_id)
+        self.drives[job_id] = task = asyncio.ensure_future(drive(job_id))
+        task.add_done_callback(lambda _: self.board.in_hand.discard(job_id))
 
-    def ticketed(self, _: Any, job_ids: Sequence[str]) -> set[str]:
-        return set(job_ids) & {*self.board.waiting, *self.board.in_hand}
+    async def tally(self) -> Tally:
+        return Tally(len(self.board.waiting), len(self.drives))
 
-    async def run(self, *_: Any, **__: Any) -> None:
-        raise AssertionError("nobody works here")
+    def give(self, connection: Any, tickets: Sequence[Ticket]) -> None:
+        raise NotImplementedError
 
+    def give_again(self, connection: Any) -> None:
+        raise NotImplementedError
 
-class _Hand:
-    """What a worker does with tickets and with wishes to cancel."""
-
-    def __init__(self, client: Client, board: Board) -> None:
-        self._client = client
-        self._board = board
-        self._wishes: asyncio.Queue[str] = asyncio.Queue()
-        assert isinstance(client._record, SharedJournal)
-        self.journal = client._record
-        self.journal.listen(self._wishes.put_nowait, Heard.CANCELS)
-
-    async def drive_all(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            while True:
-                while self._board.waiting:
-                    job_id = self._board.waiting.pop(0)
-                    self._board.in_hand.add(job_id)
-                    _ = group.create_task(self._drive(job_id))
-                self._board.given.clear()
-                await self._board.given.wait()
-
-    async def _drive(self, job_id: str) -> None:
-        try:
-            job = await self._found(job_id)
-            if not job.status.terminal:
-                await (await self._client._driver.attach(job)).ended.wait()
-        finally:
-            self._board.in_hand.discard(job_id)
-
-    async def _found(self, job_id: str) -> Job:
-        """Return a job of which the ticket may be here before its record is committed."""
-        while (job := await self.journal.get(job_id)) is None:  # noqa: ASYNC110 (a commit sets no event)
-            await asyncio.sleep(0)
-        return job
-
-    async def cancel_all(self) -> None:
-        while True:
-            await self._cancel(await self._wishes.get())
-
-    async def _cancel(self, job_id: str) -> None:
-        journal = self.journal
-        job = await journal.get(job_id)
-        if job is None or await journal.attention(job_id) is Attention.DRIVEN or not await journal.cancel_asked(job_id):
-            return
-        try:
-            job = await self._client._driver.cancel(job)
-        except GenbridgeError as error:
-            await journal.answer_cancel(job_id, str(error))
-        else:
-            if job.status is not JobStatus.CANCELLED:
-                await journal.answer_cancel(job_id, "")
+    def ticketed(self, connection: Any, job_ids: Sequence[str]) -> set[str]:
+        raise NotImplementedError
