@@ -373,6 +373,8 @@ class Client:
         that were never sent are sent, unless `send` is false, which leaves them as they are. With `wait`, return when each has
         ended or cannot be settled now, and its files are saved as far as they can be.
 
+        Where workers drive the jobs, each that none of them has is given to one, those in doubt among them, and followed here.
+
         A job that cannot be driven, as its backend is not configured any more or its provider's package is broken, keeps no other
         from its end. With `wait` the error is raised after that; without, by whoever asks that job's handle.
         """
@@ -748,7 +750,11 @@ class Handle:
         return drive.job.result
 
     async def cancel(self) -> None:
-        """Ask the service to stop the job; raises `CancelUnsupportedError` where it has no way to."""
+        """Ask the service to stop the job; raises `CancelUnsupportedError` where it has no way to.
+
+        Where workers drive the jobs, the one that has it does that; `JobTimeoutError` says that none has answered yet, and that it
+        is done by whichever has the job next.
+        """
         job = await self._scheduler.cancel(self.job)
         if isinstance(self._known, Job):
             self._known = job
@@ -765,8 +771,8 @@ class Handle:
     async def adopt(self, provider_id: str) -> None:
         """Give a job in doubt the id that you found it under at the service, so that it can be waited for and collected.
 
-        Raises `RequestError` when another job on record has that id, `JobError` when this one is not in doubt, and `JournalError`
-        when another process drives it.
+        The service is asked whether it knows that id, which takes a key here. Raises `RequestError` when it does not, or when
+        another job on record has it, `JobError` when this one is not in doubt, and `JournalError` when another process drives it.
         """
         self._known = await self._scheduler.adopt(self.job, provider_id)
 
