@@ -205,6 +205,8 @@ class Watcher:
         job = await self._journal.get(job.id) or job
         if job.status is JobStatus.PENDING and (ended := await self._withdrawn(job)):
             return ended
+        if await self._is_left(job):  # a wish on record would cancel it once somebody has found it
+            raise in_doubt(job)
         if not await self._journal.ask_cancel(job.id):
             return await self._journal.get(job.id) or job
         drive = await self.attach(job)
