@@ -120,6 +120,11 @@ class BlockingClient:
         """The configuration in use."""
         return self._client.config
 
+    @property
+    def watches(self) -> bool:
+        """Whether workers drive the jobs, and not this process."""
+        return self._client.watches
+
     def models(self, backend: str | None = None, *, live: bool = True) -> list[Model]:
         """Return what a backend offers."""
         return self._loop.run(self._client.models(backend, live=live))

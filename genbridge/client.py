@@ -348,7 +348,8 @@ class Client:
             known = await self._record.get(job.id) or job
             _check_same(known, plan.request)
             return await self._again(known, wish)
-        _check_same(drive.job, plan.request)
+        if wish.id is not None:  # else nobody else can have submitted it
+            _check_same(drive.job, plan.request)
         return Handle(self._driver, drive)
 
     async def generate(

@@ -746,3 +746,22 @@ async def test_in_postgresql_a_job_that_nobody_has_says_why_it_waits_and_is_canc
         await client.handle("wish").cancel()
         with pytest.raises(JobCancelledError):
             await (await hall.service.clock.run(submit)).result()
+
+
+async def test_the_url_of_a_database_is_enough_to_hand_jobs_to_workers(database_hall: Hall, database: str) -> None:
+    """Whatever the configuration says of the journal, which is nothing here."""
+    hall = database_hall
+    async with hall.worker(), hall.client(database) as client:
+        assert client.watches
+        await hall.service.clock.run(client.generate(REQUEST))
+    assert 1 == len(hall.service.posts)
+
+
+async def test_in_postgresql_a_client_may_drive_its_own_jobs(database_hall: Hall, database: str) -> None:
+    """There is no ticket for them then, and another client follows them."""
+    hall = database_hall
+    async with hall.client(database, a_config(), engine="in-process") as driver, hall.client(database) as client:
+        handle = await hall.service.clock.run(driver.submit(REQUEST))
+        result = await hall.service.clock.run(client.handle(handle.id).result())
+    assert handle.id == result.job_id
+    assert 1 == len(hall.service.posts)

@@ -164,7 +164,7 @@ class Hall:
         """Return what gives tickets to a worker."""
         return BoardEngine(self.board)
 
-    def client(self, journal: SharedJournal | None = None, config: Config | None = None, **settings: Any) -> Client:
+    def client(self, journal: SharedJournal | str | None = None, config: Config | None = None, **settings: Any) -> Client:
         """Return a client of the journal that is not open yet; it has no key."""
         return Client(
             config or a_config(api_key=None),
