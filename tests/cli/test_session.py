@@ -154,6 +154,13 @@ async def test_a_run_with_a_database_is_one_that_workers_drive_for(database: str
         assert not client.watches
 
 
+def test_the_sandbox_puts_no_jobs_into_a_database(cli: Any) -> None:
+    """A worker would send them to the services themselves, and they would be paid for."""
+    run = cli("generate", "kite", "--sandbox", "--journal", "postgresql://me:hunter2@db/jobs", connect=connect)
+    assert (3, "") == (run.exit_code, run.stdout)
+    assert "as workers of postgresql://me:***@db/jobs might send its jobs; leave --journal out" in run.stderr
+
+
 @pytest.mark.parametrize("words", [["--journal", "{}", "jobs", "list"], ["jobs", "list", "--journal", "{}"]])
 @pytest.mark.parametrize(
     ("given", "expected"),
