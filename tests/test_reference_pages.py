@@ -29,10 +29,11 @@ from genbridge.cli.exits import MEANINGS
 from genbridge.cli.item import Item
 from genbridge.cli.models import model_form, price_words, words
 from genbridge.cli.money import Total
-from genbridge.cli.output import asset_form, error_form, money_form, problem_form, quoted_form, unrecorded_form
+from genbridge.cli.output import asset_form, error_form, money_form, problem_form, quoted_form, unrecorded_form, worker_form
 from genbridge.cli.spend import Cap, Sum
 from genbridge.config import BackendConfig, Config
 from genbridge.errors import Problem
+from genbridge.journal import Report
 from genbridge.types import Asset, Cost, Media
 from genbridge.words import listed
 
@@ -60,8 +61,10 @@ def inside(group: click.Group) -> Iterator[tuple[str, click.Command]]:
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Return every command that does something, by its words."""
     for name, command in inside(app):
-        inner = dict(inside(command)) if isinstance(command, click.Group) else {"": command}
-        yield from ((f"{name} {word}".strip(), each) for word, each in inner.items())
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {word}", each) for word, each in inside(command))
 
 
 COMMANDS = dict(commands())
@@ -198,7 +201,7 @@ def test_every_table_on_a_page_is_made_from_the_code() -> None:
 def test_every_command_has_the_options_that_are_described_once(name: str) -> None:
     """What the page says of all commands is true of each; `sandbox` prints no JSON."""
     known = {option.name for option in COMMANDS[name].params}
-    assert set(EVERYWHERE) - ({"json"} if name == "sandbox" else set()) <= known
+    assert set(EVERYWHERE) - ({"json"} if name in {"sandbox", "worker"} else set()) <= known
 
 
 def test_a_quote_takes_what_generate_takes() -> None:
@@ -242,6 +245,7 @@ def forms() -> dict[str, dict[str, Any]]:
         "MODEL": model_form(model, "studio"),
         "BACKEND": backend.form(None),
         "CHECK": check_form(Config(), ()),
+        "WORKER": worker_form(Report(host="here", pid=1, version="1", concurrency=1)),
         "TABLE": table_form("genbridge", None, "1"),
         "ERROR": error_form(BudgetError("too dear")),
         "PROBLEM": problem_form(Problem("prompt", "it is empty")),
