@@ -14,7 +14,9 @@ import asyncio
 import base64
 import importlib
 import json
+import logging
 import os
+import pickle
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -936,6 +938,60 @@ def _contents(url: str) -> str:
         return repr([connection.execute(f"select t::text from {name} t".encode()).fetchall() for name in tables])
 
 
+class _Told(logging.Handler):
+    """Sets an event once something was logged."""
+
+    def __init__(self, event: asyncio.Event) -> None:
+        super().__init__(logging.WARNING)
+        self._event = event
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._event.set()
+
+
+async def test_an_engine_that_cannot_reach_its_database_keeps_the_password(guarded: str, scent: Trail) -> None:
+    """As it tries again and again, with all that its parts log; and as somebody counts its tickets."""
+    from genbridge.tickets import Procrastinate
+
+    async def drive(job_id: str) -> None:
+        """Nothing is ever to be driven."""
+
+    engine = Procrastinate(DatabaseUrl.parse(guarded.replace(ENCODED, f"x{ENCODED}")), patience=0.3, pauses=(0.0,))
+    with pytest.raises(JournalError) as caught:
+        await engine.tally()
+    scent.error("the count", caught.value)
+    stop = asyncio.Event()
+    told = _Told(stop)
+    logging.getLogger("genbridge.tickets").addHandler(told)
+    try:
+        await engine.run(drive, backends=None, concurrency=1, stop=stop)
+    finally:
+        logging.getLogger("genbridge.tickets").removeHandler(told)
+    scent.objects()
+    assert [] == scent.leaks()
+
+
+async def test_a_client_that_workers_drive_for_keeps_the_password(guarded: str, tmp_path: Path, scent: Trail) -> None:
+    """As it hands a job in, looks and closes; it is on record without it."""
+    config = Config(
+        backends={"main": BackendConfig(name="main", provider="imini")}, journal=JournalConfig(url=DatabaseUrl.parse(guarded))
+    )
+    async with Client(config) as client:
+        submitting = asyncio.create_task(client.submit(ImageRequest(PROMPT), id="handed-in"))
+        while not [job async for job in client.jobs()]:
+            pass  # each look waits for the database
+        scent.objects()
+        submitting.cancel()
+        scent.note("the jobs", [job async for job in client.jobs()])
+    with suppress(asyncio.CancelledError):
+        await submitting
+    scent.note("the database", _contents(guarded))
+    with pytest.raises(TypeError) as caught:
+        pickle.dumps(config)
+    scent.error("the pickle", caught.value)
+    assert [] == scent.leaks()
+
+
 async def test_a_database_that_goes_away_takes_its_password_along(postgres: Server, guarded: str, scent: Trail) -> None:
     """What was asked meanwhile fails, and is told of, without it."""
     import psycopg
@@ -1021,7 +1077,6 @@ def test_the_trail_leads_to_a_key_in_an_error(kind: str) -> None:
 
 def test_the_trail_leads_to_a_key_that_is_logged_warned_of_or_printed(tmp_path: Path) -> None:
     """By anybody, at any level."""
-    import logging
     import warnings
 
     quiet = logging.getLogger("somebody.quiet")
