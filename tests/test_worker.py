@@ -26,8 +26,8 @@ from genbridge import (
     JournalError,
     Reply,
 )
-from genbridge.engine import Tally
-from genbridge.journal import Attempt, Heard, Lease
+from genbridge.engine import Tally, Ticket
+from genbridge.journal import Attempt, Attention, Heard, Lease
 from genbridge.limits import Rule, Wait
 from genbridge.transport import Origin
 from genbridge.worker import Worker
@@ -192,10 +192,29 @@ async def test_a_journal_that_cannot_be_written_fails_no_job_that_was_not_sent(h
         async with working(hall, journal=Away(hall.path, hall.board)) as shop:
             await settle()
             assert [] == shop.ended
+            assert Attention.DRIVEN is not await client._record.attention(job.id)
         assert JobStatus.PENDING is (await client._record.get(job.id) or job).status
         async with working(hall) as other:
             ended = await hall.service.clock.run(other.scheduler.drive(job.id))
     assert JobStatus.SUCCEEDED is ended.status
+
+
+async def test_a_bug_leaves_the_job_to_whoever_takes_it_next(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
+    """It is in the log, and the job, which may be paid for, is nobody's for no longer than until the next sweep."""
+
+    class Buggy(BoardJournal):
+        async def update(self, lease: Lease, job: Job, lessons: Sequence[Any] = ()) -> bool:
+            raise KeyError("a bug")
+
+    async with hall.client() as client:
+        job = await left(client)
+        async with working(hall, journal=Buggy(hall.path, hall.board)) as shop:
+            await hall.service.clock.run(shop.scheduler.drive(job.id))
+            assert 0 == shop.scheduler.driving
+            async with working(hall) as other:
+                ended = await hall.service.clock.run(other.scheduler.drive(job.id))
+    assert JobStatus.SUCCEEDED is ended.status
+    assert "a bug in genbridge" in caplog.text
 
 
 async def test_a_doubtful_submit_is_looked_up_until_its_absence_is_believed(hall: Hall) -> None:
@@ -323,6 +342,8 @@ async def test_draining_hands_over_what_runs_and_what_waits_and_sends_nothing(ha
             shop.stop.set()
             await settle()
             assert {handle.id, other.id} == set(hall.board.waiting)
+            hall.service.clock.advance(60)
+            await settle()
             assert 2 == len(hall.service.posts)
         async with working(hall) as second:
             await hall.service.clock.run(handle.result())
