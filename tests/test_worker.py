@@ -26,8 +26,8 @@ from genbridge import (
     JournalError,
     Reply,
 )
-from genbridge.engine import Tally, Ticket
-from genbridge.journal import Attempt, Attention, Heard, Lease
+from genbridge.engine import Tally
+from genbridge.journal import Attempt, Attention, Heard, Lease, Report
 from genbridge.limits import Rule, Wait
 from genbridge.transport import Origin
 from genbridge.worker import Worker
@@ -490,7 +490,13 @@ async def test_cancels_that_may_have_been_missed_are_looked_for(hall: Hall) -> N
 
 async def test_a_worker_reports_how_it_is_doing(hall: Hall) -> None:
     """At once, every five seconds, and that it drains."""
-    async with working(hall) as shop, hall.client() as client:
+    reports: list[Report] = []
+
+    class Listening(BoardJournal):
+        async def report(self, report: Report) -> None:
+            reports.append(report)
+
+    async with working(hall, journal=Listening(hall.path, hall.board)) as shop, hall.client() as client:
         await settle()
         handle = await handed_in(hall, client)
         await hall.service.clock.run(handle.result())
@@ -499,7 +505,7 @@ async def test_a_worker_reports_how_it_is_doing(hall: Hall) -> None:
         await settle()
         shop.stop.set()
         await settle()
-    first, *_, later, last = hall.board.reports
+    first, *_, later, last = reports
     assert (10, 0, 0, False) == (first.concurrency, first.driving, first.ended, first.draining)
     assert (0, 1, False) == (later.driving, later.ended, later.draining)
     assert last.draining
