@@ -139,6 +139,50 @@ async def test_whoever_gives_up_waiting_does_not_stop_the_job(hall: Hall) -> Non
     assert 1 == len(hall.service.posts)
 
 
+class Slow(BoardJournal):
+    """A journal that takes its time to have a job taken."""
+
+    def __init__(self, *values: Any) -> None:
+        super().__init__(*values)
+        self.asked, self.answered = asyncio.Event(), asyncio.Event()
+
+    async def take(self, job_id: str) -> tuple[Lease | None, Job | None]:
+        taken = await super().take(job_id)
+        self.asked.set()
+        await self.answered.wait()
+        return taken
+
+
+async def test_a_job_that_is_being_taken_when_nobody_waits_any_more_is_driven(hall: Hall) -> None:
+    """It is this process's on record, and nobody else would drive it."""
+    journal = Slow(hall.path, hall.board)
+    async with hall.client() as client, working(hall, journal=journal) as shop:
+        job = await left(client)
+        await journal.asked.wait()
+        shop.engine.drives[job.id].cancel()
+        await settle()
+        journal.answered.set()
+        await settle()
+        assert 1 == shop.scheduler.driving
+
+
+async def test_a_job_that_is_being_taken_as_the_worker_is_told_to_stop_is_not_driven(hall: Hall) -> None:
+    """Closing lets go of it."""
+    journal = Slow(hall.path, hall.board)
+    async with hall.client() as client:
+        async with working(hall, journal=journal) as shop:
+            job = await left(client)
+            await journal.asked.wait()
+            shop.stop.set()
+            await settle()
+            journal.answered.set()
+            await settle()
+            assert 0 == shop.scheduler.driving
+        assert JobStatus.PENDING is (await client._record.get(job.id) or job).status
+        assert Attention.DRIVEN is not await client._record.attention(job.id)
+    assert [] == hall.service.posts
+
+
 async def test_two_calls_at_once_take_a_job_once(hall: Hall) -> None:
     """Both wait until it has ended."""
     async with hall.client() as client:
