@@ -84,7 +84,7 @@ class PostgresJournal(SqlJournal):
         self._engine = engine
         self._listeners: list[Listener] = []
         self._drivers: SharedDrivers = SharedDrivers()
-        self._tables = self.store_class(url, self._drivers, self._prepare, now=now, patience=patience)
+        self._tables = self.store_class(url, self._drivers, self._prepare, self._end, now=now, patience=patience)
         super().__init__(self._tables, self._drivers, self._tables.now)
 
     @property
@@ -182,9 +182,14 @@ class PostgresJournal(SqlJournal):
         return self._give(db, [(job_id, backend) for job_id, backend in rows if job_id not in held])
 
     def _give(self, db: Connection, rows: Sequence[tuple[str, str]]) -> int:
-        if self._engine is not None and rows:
-            self._engine.give(db.raw, [Ticket(job_id, backend) for job_id, backend in rows])
+        """Have tickets given as the transaction ends; return how many."""
+        db.wanted += [Ticket(job_id, backend) for job_id, backend in rows]
         return len(rows)
+
+    def _end(self, db: Connection) -> None:
+        """Give all tickets of a transaction at once."""
+        if self._engine is not None and db.wanted:
+            self._engine.give(db.raw, db.wanted)
 
     def _workers(self, db: Database) -> Collection[str]:
         """Return the drivers that save no files: whoever handed a job in does that."""

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import RowMaker
 
 from genbridge.databases import DatabaseUrl
+from genbridge.engine import Ticket
 from genbridge.journal.database import Rows
 
 SCHEMA = "genbridge"
@@ -79,6 +80,8 @@ class Connection:
         self._connect = connect
         self.raw = self._made()
         self.written = 0
+        self.wanted: list[Ticket] = []
+        """The tickets that are to be given with the transaction under way."""
 
     def _made(self) -> psycopg.Connection[Any]:
         raw = self._connect()

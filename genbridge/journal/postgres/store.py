@@ -32,7 +32,7 @@ _NUMBER = "select batch from drivers where owner = ?"
 class DatabaseStore(Store[Connection]):
     """The tables at `url`. `drivers` has the name of this process's, and `now` is another clock than the database's, for tests.
 
-    `prepare` is given each new connection. Every transaction that writes is a sign of life, and has a number that is written with
+    `prepare` is given each new connection, and `end` one whose transaction is about to be committed. Every transaction that writes is a sign of life, and has a number that is written with
     it: by that it is known after a connection was lost whether it was committed.
     """
 
@@ -44,6 +44,7 @@ class DatabaseStore(Store[Connection]):
         url: DatabaseUrl,
         drivers: SharedDrivers,
         prepare: Callable[[Connection], None],
+        end: Callable[[Connection], None],
         *,
         now: Callable[[], float] | None = None,
         patience: float = _PATIENCE,
@@ -52,6 +53,7 @@ class DatabaseStore(Store[Connection]):
         self._url = url
         self._drivers = drivers
         self._prepare = prepare
+        self._end = end
         self._told = now
         self._patience = patience
         self._numbers = count(1)
@@ -94,6 +96,7 @@ class DatabaseStore(Store[Connection]):
 
     def begin(self, db: Connection, *, looks: bool) -> None:
         """Begin a transaction; one that writes waits for those of all other processes, and is a sign of life."""
+        db.wanted.clear()
         db.execute("begin read only" if looks else "begin")
         number, told = 0 if looks else next(self._numbers), None if self._told is None else self._told()
         self._time = db.execute(_ENTER, (self._drivers.name, number, told)).fetchone()[0]
@@ -166,6 +169,7 @@ class DatabaseStore(Store[Connection]):
         """Commit what has these outcomes; raises `_InDoubt` when the connection is lost before the answer."""
         number = self._number
         if number:
+            self._end(db)
             db.execute("select add_up()")
         try:
             db.execute("commit")
