@@ -32,8 +32,9 @@ _NUMBER = "select batch from drivers where owner = ?"
 class DatabaseStore(Store[Connection]):
     """The tables at `url`. `drivers` has the name of this process's, and `now` is another clock than the database's, for tests.
 
-    `prepare` is given each new connection, and `end` one whose transaction is about to be committed. Every transaction that writes is a sign of life, and has a number that is written with
-    it: by that it is known after a connection was lost whether it was committed.
+    `prepare` is given each new connection, and `end` one whose transaction is about to be committed. Every transaction that writes
+    is a sign of life, and has a number that is written with it: by that it is known after a connection was lost whether it was
+    committed.
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error, Lost)
