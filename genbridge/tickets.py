@@ -267,6 +267,8 @@ async def _worker(pool: AsyncConnectionPool, hands: _Hands, queues: Sequence[str
 def _pool(url: DatabaseUrl, patience: float) -> AsyncConnectionPool:
     """Return connections, none opened yet, on which each of Procrastinate's statements is a transaction of its own."""
     settings = options(url, application_name=_NAME)
+    # A ticket is no truth: one whose last state is lost with the server is looked at once more.
+    settings["options"] += " -c synchronous_commit=off"
     return AsyncConnectionPool(
         kwargs=settings, configure=_commit_each, min_size=1, max_size=_CONNECTIONS, timeout=patience, open=False, name=_NAME
     )
