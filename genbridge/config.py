@@ -15,6 +15,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
@@ -314,7 +315,9 @@ def find_file(
 
 
 def _expanded(path: Path | str) -> Path:
-    return Path(os.path.expanduser(path))  # noqa: PTH111 (it leaves `~nobody` as it is instead of raising)
+    with suppress(ValueError):  # no name of a user: whoever opens it is told
+        return Path(os.path.expanduser(path))  # noqa: PTH111 (it leaves `~nobody` as it is instead of raising)
+    return Path(path)
 
 
 def _user_dir() -> Path:

@@ -858,6 +858,7 @@ def test_any_document_is_read_or_refused(document: dict[str, Any]) -> None:
 
 
 @given(st.sampled_from(("env:", "file:", "")), st.text(min_size=4))
+@example("file:", "~\0000")
 def test_no_report_shows_a_key(kind: str, key: str) -> None:
     """However odd the key, its text is not in what is wrong with it, unless it is a short name of a file or a variable."""
     secret = f"{key}{KEY}"
