@@ -131,7 +131,8 @@ class Watcher:
             account = self._account(job.backend, job.provider)
             drive = self._drives[job.id] = Drive(job=job, account=account, budget=account.config.budget, send=send)
             drive.taking = self._tasks.start(self._take_first(drive))
-        elif not drive.ended.is_set():
+        else:
+            drive.send = drive.send or send
             await self._call_for(drive)
         if drive.taking is not None:
             await asyncio.shield(drive.taking)

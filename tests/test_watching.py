@@ -47,7 +47,8 @@ from genbridge import (
 from genbridge.budgets import Budget
 from genbridge.catalogue import ReferenceRule
 from genbridge.config import PollConfig, Secret
-from genbridge.journal import Lease, Report
+from genbridge.durations import Key, Learned, learn
+from genbridge.journal import Attention, Lease, Report
 from genbridge.testing.clock import FakeClock
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
@@ -290,6 +291,25 @@ async def test_a_job_that_was_found_by_hand_is_left_to_a_worker(tmp_path: Path) 
     assert hall.service.poll_times[1:]
 
 
+class Found(BoardJournal):
+    """A journal in which a worker finds a job, and lets go of it, between two looks at it."""
+
+    async def attention(self, job_id: str) -> Attention:
+        await self._store.do(lambda db: db.execute("update jobs set status = 'queued', provider_id = 'p1', submitted = created"))
+        return Attention.NONE
+
+
+async def test_a_job_that_is_found_between_two_looks_is_not_in_doubt(hall: Hall) -> None:
+    """What was read before is believed only while it stands."""
+    journal = Found(hall.path, hall.board, now=lambda: hall.service.clock.now().timestamp())
+    async with hall.client(journal) as client:
+        submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+        await _recorded(client)
+        await journal._store.do(lambda db: db.execute("update jobs set status = 'unknown'"))
+        handle = await hall.service.clock.run(submit)
+    assert "p1" == handle.job.provider_id
+
+
 # Where no worker is.
 
 
@@ -355,10 +375,47 @@ async def test_a_job_whose_worker_has_gone_is_taken_by_the_next(hall: Hall) -> N
     async with hall.client() as client:
         async with hall.worker():
             handle = await hall.service.clock.run(client.submit(REQUEST))
+        hall.board.waiting.clear()
         async with hall.worker():
             assert [handle.id] == [each.id for each in await hall.service.clock.run(client.resume())]
     assert JobStatus.SUCCEEDED is handle.job.status
     assert 1 == len(hall.service.posts)
+
+
+async def test_a_job_that_is_not_to_be_sent_is_only_followed(hall: Hall) -> None:
+    """No worker is called for it."""
+    async with hall.client() as client:
+        submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
+        await _recorded(client)
+        submit.cancel()
+        hall.board.waiting.clear()
+    async with hall.client() as client:
+        with pytest.raises(JobTimeoutError):
+            await hall.service.clock.run(client.handle("wish", send=False).result(timeout=30))
+        assert [] == hall.board.waiting
+        with pytest.raises(JobTimeoutError):
+            await hall.service.clock.run(client.handle("wish").result(timeout=30))
+    assert [] != hall.board.waiting
+
+
+class Taught(BoardJournal):
+    """A journal that knows how long jobs take."""
+
+    async def learned(self, key: Key) -> Learned | None:
+        learned: Learned | None = None
+        for seconds in range(60, 80):
+            learned = learn(learned, seconds, seconds + 1)
+        return learned
+
+
+async def test_what_was_learned_of_such_jobs_is_known_once_one_is_accepted(hall: Hall) -> None:
+    """As a client knows it that asks the service itself."""
+    hall.service.polls.appendleft(running())
+    journal = Taught(hall.path, hall.board, now=lambda: hall.service.clock.now().timestamp())
+    async with hall.worker(), hall.client(journal) as client:
+        handle = await hall.service.clock.run(client.submit(REQUEST))
+        assert handle.usual is not None
+        assert 60 <= (handle.expected or 0) <= 80
 
 
 async def test_a_wait_that_is_over_says_how_far_the_job_is(hall: Hall) -> None:
@@ -510,6 +567,7 @@ async def test_a_job_that_was_sent_meanwhile_is_given_back_and_cancelled_by_a_wo
         with pytest.raises(JobTimeoutError):
             await hall.service.clock.run(client.handle("wish").cancel())
         await submit
+        assert [(None,)] == await journal._store.look(lambda db: [tuple(row) for row in db.execute("select owner from jobs")])
     assert (["wish"], {"wish": None}) == (hall.board.waiting, hall.board.asked)
 
 
@@ -631,6 +689,10 @@ async def test_closing_waits_a_moment_for_a_job_that_is_being_handed_in(
     await client.__aenter__()
     submit = asyncio.ensure_future(client.submit(REQUEST, id="wish"))
     await _until(lambda: bool(client._driver._drives))
+    for _, told in hall.board.listeners:
+        told("")  # nothing is on record of it yet, which is nothing to go by
+    for _ in range(100):
+        await asyncio.sleep(0)
     await hall.service.clock.run(client.__aexit__(error and type(error), error, None))
     with pytest.raises(JournalError, match="before job wish was known to be on record"):
         await submit
