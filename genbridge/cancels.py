@@ -65,7 +65,7 @@ class Cancels:
             return
         self._under_way.add(drive.job.id)
         try:
-            if await self._journal.cancel_asked(drive.job.id):
+            if await self._journal.cancel_asked(drive.job.id) and not drive.ended.is_set():
                 await self._carry_out(drive)
         except JournalError as error:
             _log.warning("job %s: nobody knows whether it is to be cancelled: %s", drive.job.id, error)

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 from board import BoardEngine, BoardJournal, Hall
-from studio import LOST, REQUEST, KeyedStudio, Service, a_config, a_service, accepted, done, running, said
+from studio import LOST, REQUEST, KeyedStudio, Service, a_config, a_service, accepted, done, opened, running, said
 
 from genbridge import (
     BackendConfig,
@@ -298,7 +298,29 @@ async def test_a_limiter_of_somebodys_is_asked_before_each_submit(hall: Hall) ->
     assert 7.0 == hall.service.times[0]
 
 
+async def test_a_client_asks_the_limiter_before_it_records_that_it_is_about_to_send(hall: Hall) -> None:
+    """So that the intent is no older than the turn that was waited for."""
+
+    class Slow:
+        async def reserve(self, backend: str, model: str, rules: Sequence[Rule]) -> Wait | None:
+            early = 7.0 - hall.service.clock.elapsed
+            return Wait(early, "it is early") if early > 0 else None
+
+    async with opened(hall.service) as client:
+        client._driver._submits._limiter = Slow()  # type: ignore[union-attr]
+        await hall.service.clock.run(client.submit(REQUEST))
+    assert [7.0] == hall.service.times[:1]
+
+
 # Signs of life.
+
+
+async def test_a_client_whose_signs_of_life_are_late_sends_nothing_either(hall: Hall) -> None:
+    """It waits until the journal is reached again."""
+    async with opened(hall.service) as client:
+        client._driver.pulse._last -= 18.1  # type: ignore[union-attr]
+        await hall.service.clock.run(client.submit(REQUEST))
+    assert 5.0 <= hall.service.times[0]
 
 
 async def test_a_worker_whose_signs_of_life_are_late_sends_nothing(hall: Hall) -> None:
@@ -461,6 +483,35 @@ async def test_a_cancel_reaches_the_worker_that_has_the_job(hall: Hall) -> None:
         with pytest.raises(JobCancelledError):
             await hall.service.clock.run(handle.result())
     assert JobStatus.CANCELLED is handle.job.status
+    assert {handle.id: None} == hall.board.asked
+
+
+async def test_a_cancel_that_is_heard_of_twice_is_carried_out_once(hall: Hall) -> None:
+    """As when the line was cut just after it was told."""
+    hall.studio = KeyedStudio()
+    hall.service.deletes.append(running(status="cancelled"))
+    async with working(hall) as shop, hall.client() as client:
+        handle = await handed_in(hall, client)
+        hall.board.asked[handle.id] = None
+        for job_id in (handle.id, handle.id, ""):
+            hall.board.tell(Heard.CANCELS, job_id)
+        await settle()
+        assert 1 == len(shop.ended)
+    assert 1 == [call.method for call in hall.service.calls].count("DELETE")
+
+
+async def test_a_cancel_that_is_heard_of_while_the_job_is_being_taken_is_carried_out(hall: Hall) -> None:
+    """Before it is sent."""
+    journal = Slow(hall.path, hall.board)
+    async with hall.client() as client, working(hall, journal=journal) as shop:
+        job = await left(client)
+        await journal.asked.wait()
+        assert await journal.ask_cancel(job.id)
+        await settle()
+        journal.answered.set()
+        await settle()
+        assert [JobStatus.CANCELLED] == [job.status for job in shop.ended]
+    assert [] == hall.service.posts
 
 
 async def test_what_speaks_against_a_cancel_is_told(hall: Hall) -> None:
