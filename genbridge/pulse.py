@@ -26,12 +26,13 @@ class Pulse:
         """Return the time at which a sign of life is begun."""
         return self._machine()
 
-    def note(self, began: float) -> None:
-        """Take in that a sign of life that was begun then has reached the journal."""
-        now = self._machine()
-        if now - self._last > _GAP:
+    def note(self, began: float) -> float:
+        """Take in that a sign of life that was begun then has reached the journal; return the seconds since the one before."""
+        now, before = self._machine(), self._last
+        if now - before > _GAP:
             self._gap = now
         self._last = began
+        return now - before
 
     @property
     def silence(self) -> float:

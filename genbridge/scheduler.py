@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -29,7 +30,7 @@ from genbridge.errors import (
     JobError,
     JournalError,
 )
-from genbridge.journal import Journal, Lease, SharedJournal
+from genbridge.journal import DEAD_AFTER, Attention, Journal, Lease, SharedJournal
 from genbridge.limits import Limiter
 from genbridge.polls import Polls, ask_again
 from genbridge.pulse import Pulse
@@ -437,9 +438,21 @@ class Scheduler:
             except JournalError as error:
                 _log.warning("%s", error)
             else:
-                self.pulse.note(began)
+                away = self.pulse.note(began)
+                if away > DEAD_AFTER:
+                    await self._leave_to_others()
                 await self._writer.catch_up()
                 await self._polls.hear_of_pauses()
+
+    async def _leave_to_others(self) -> None:
+        """Drive no more what other workers have taken over while this process was away: with nothing to write it would go on."""
+        idle = [drive for drive in self._drives.values() if drive.answered.is_set()]
+        await asyncio.gather(*map(self._leave_if_driven, idle if self._serves else ()))
+
+    async def _leave_if_driven(self, drive: Drive) -> None:
+        with suppress(JournalError):
+            if self._shared is not None and await self._shared.attention(drive.job.id) is Attention.DRIVEN:
+                self._lose(drive)
 
     async def _guard(self, drive: Drive, step: Callable[..., Awaitable[None]], *values: Any) -> None:
         """Run a step of a job; what goes wrong ends the wait for it, and a job that was not sent."""

@@ -392,6 +392,22 @@ async def test_a_worker_that_was_away_does_not_sweep_before_the_others_had_time_
     assert 1 == seen[7]
 
 
+async def test_a_worker_that_was_stopped_leaves_to_others_what_they_have_taken_over(hall: Hall) -> None:
+    """Though it has nothing to write, by which it would hear of that; what nobody took it drives on."""
+    hall.service.polls.extendleft([running()] * 20)
+    async with working(hall) as shop, hall.client() as client:
+        first, second = await handed_in(hall, client), await handed_in(hall, client)
+        async with working(hall) as other:
+            await shop.journal._store.do(lambda db: db.execute("update jobs set owner = null where id = ?", (first.id,)))
+            taken = asyncio.create_task(other.scheduler.drive(first.id))
+            await settle()
+            shop.scheduler.pulse._last -= 31.0
+            hall.service.clock.advance(5)
+            await settle()
+            assert ({second.id}, {first.id}) == (set(shop.scheduler._drives), set(other.scheduler._drives))
+            await hall.service.clock.run(taken)
+
+
 # Letting go.
 
 
