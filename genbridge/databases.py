@@ -34,7 +34,6 @@ _HOST = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?"
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _ALMOST_URL = re.compile(r"postgres(?:ql)?:|[^/\\@:\s]*:[^/\\@\s]+@|(?:.*\s)?(?:host|user|dbname|password)\s*=", re.IGNORECASE)
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _SECRET_FIELD = re.compile("pass(?!file)|secret", re.IGNORECASE)
 _SHOWN_FIELDS = ("host", "hostaddr", "port", "user", "dbname", "sslmode", "target_session_attrs")
 _TROUBLES = tuple(
@@ -62,7 +61,7 @@ _TROUBLES = tuple(
             "the database's server at {url.server} has no connection left; raise its max_connections, or run fewer workers",
         ),
         (
-            "Connection refused|timeout expired|timed out|failed to resolve|could not translate|No route|unreachable|No such file",
+            "Connection refused|timeout expired|timed out|failed to resolve|No route|unreachable|failed: No such file",
             "the database's server at {url.server} cannot be reached ({why}); see that it runs, and that its URL is right",
         ),
     )

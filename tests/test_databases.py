@@ -205,6 +205,7 @@ def test_it_says_what_keeps_it_from_being_reached(said: str, expected: str) -> N
 def test_what_nobody_knows_is_no_known_trouble() -> None:
     """Whoever asks says what was said."""
     assert DatabaseUrl.parse(URL).trouble("FATAL:  the moon is full") is None
+    assert DatabaseUrl.parse(URL).trouble('failed: could not open file "/root.crt": No such file or directory') is None
 
 
 def test_a_database_is_created_where_its_url_says() -> None:
