@@ -106,6 +106,9 @@ class Server:
         command = [self._program("initdb"), "-D", str(self._folder / "data"), "-U", _USER, "-A", "scram-sha-256"]
         command += ["--pwfile", str(secret), "-E", "UTF8", "--locale", "C", "--no-sync"]
         subprocess.run(command, check=True, capture_output=True, **_as_other())
+        # Whoever is on a network of this machine's, where it is not asked for on loopback alone.
+        with (self._folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet scram-sha-256\n")
 
     def _program(self, name: str) -> str:
         folder = programs()

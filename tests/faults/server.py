@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import re
 import socket
 import ssl
 import struct
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import formatdate
@@ -29,10 +31,11 @@ from genbridge.plugins import Plugin, installed, plugin_of
 from genbridge.testing.stage import backend_of, job_of
 
 HERE = Path(__file__).parent
-HOST = "127.0.0.1"
+HOST = os.environ.get("GENBRIDGE_SERVICE_HOST", "127.0.0.1")
 _MARKER = re.compile(rb"\[job ([^\]\"\\]+)\]")
 _KEY = re.compile(rb'"idempotencyKey"\s*:\s*"([^"]+)"')
 _RANGE = re.compile(r"bytes=(\d+)-")
+_BY = re.compile(r"/by/([^/]+)(/.*)")
 _DATE = re.compile(r"<date([+-]\d+)>")
 _PEEKED = 65536
 _PATIENCE = 5.0
@@ -64,7 +67,7 @@ class Stand:
     emulator: Emulator
     id_of: Callable[[Reply], str | None]
     pace: float
-    delays: Mapping[str, float]
+    delays: Mapping[str, tuple[float, float]]
     canary: str
     door: Door
     script: list[Fault]
@@ -95,9 +98,14 @@ class Stand:
         """Return the fault that is next at a step."""
         return next((fault for fault in self.script if fault.step == step), None)
 
-    def note(self, step: Step | None, method: str, target: str, seen: bytes) -> None:
-        """Remember a request."""
+    def note(self, step: Step | None, method: str, target: str, seen: bytes) -> dict[str, Any]:
+        """Remember a request, and return what is remembered."""
         self.arrivals.append(_arrival(step, method, target, seen, self.emulator.key))
+        return self.arrivals[-1]
+
+    async def delay(self, step: Step | None) -> None:
+        """Let as much time pass as an answer takes."""
+        await asyncio.sleep(random.uniform(*self.delays.get(step or "", (0.0, 0.0))))
 
     def answer(self, call: Call, seen: bytes, step: Step | None) -> Reply:
         """Have the emulator answer; what it accepts is remembered."""
@@ -128,10 +136,12 @@ def _found(pattern: re.Pattern[bytes], seen: bytes) -> str | None:
 
 
 def _arrival(step: Step | None, method: str, target: str, seen: bytes, key: str) -> dict[str, Any]:
+    by, path = _sent_by(target)
     return {
         "step": step or "",
         "method": method,
-        "path": target,
+        "path": path,
+        "by": by,
         "job": _found(_MARKER, seen) or "",
         "at": time.time(),
         "keyed": key.encode() in seen,
@@ -172,6 +182,8 @@ class Server:
             case {"do": "report", "number": number}:
                 stand = self.stands[number]
                 return {"accepted": list(stand.made.values()), "arrivals": stand.arrivals, "files": stand.files}
+            case {"do": "tally", "number": number}:
+                return Counter(arrival["step"] for arrival in self.stands[number].arrivals)
             case {"do": "canary"}:
                 return self.seen_by_canary
         raise ValueError(f"there is no such order: {order['do']}")
@@ -186,7 +198,7 @@ class Server:
             emulator=emulator,
             id_of=id_of,
             pace=order["pace"],
-            delays=order["delays"],
+            delays={step: tuple(bounds) for step, bounds in order["delays"].items()},
             canary=self.canary,
             door=Door(order["door"]),
             script=[Fault.of(fault) for fault in order["script"]],
@@ -245,14 +257,15 @@ class Server:
         head, body = await connection.request()
         seen = head + body
         method, target = _line(head)
-        stand.note(step, method, target, seen)
+        arrival = stand.note(step, method, target, seen)
         fault = stand.next_fault(step)
-        call = _call(method, target, head, body)
+        call = _call(method, _sent_by(target)[1], head, body)
         reply = stand.answer(call, seen, step) if fault is None or fault.proper else None
-        await asyncio.sleep(stand.delays.get(step or "", 0.0))
+        await stand.delay(step)
         if step is Step.FILE and reply is not None and reply.ok:
             reply = _file(stand, call, reply, fault)
         if fault is None and reply is not None:
+            arrival["answered"] = time.time()
             await connection.send(_bytes(reply))
             self._shut_for_a_while(stand, step)
             return
@@ -468,6 +481,12 @@ def _start(call: Call, tag: str, fault: Fault | None) -> int | None:
 def _line(seen: bytes) -> tuple[str, str]:
     parts = seen.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
     return (parts[0], parts[1]) if len(parts) == 3 else ("", "")
+
+
+def _sent_by(target: str) -> tuple[str, str]:
+    """Return who sent a request, where its base URL says so, and its path without that."""
+    found = _BY.fullmatch(target)
+    return (found[1], found[2]) if found else ("", target)
 
 
 def _headers(head: bytes) -> dict[str, str]:

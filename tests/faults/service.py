@@ -9,7 +9,8 @@
 A `Stand` is one account at one provider (`meigen`, `imini`, `sseedance`, the tests' `acme`, or any that is installed and has an
 emulator) on a port of its own; a service has as many as are asked for. It speaks through the provider's emulator, over raw
 sockets, so that it can drop, drip and cut at any byte. `pace` is how many of the emulator's seconds pass in one of ours: 1000
-makes a job end at its first poll, 1 lets it take as long as the service says. `delays` are seconds before each answer, by step.
+makes a job end at its first poll, 1 lets it take as long as the service says. `delays` are seconds before each answer, by step: a
+number, or the least and the most.
 `settings` are set on the emulator, such as `{"per_minute": 10**9}` for no limit and `{"purchased": 10**9}` for no end of credits.
 
 A prompt names its logical job in brackets, `[job 17]`; requests without one count as job `""`. `Report.posts` are the paid POSTs
@@ -30,6 +31,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import attrs
 from script import Door, Fault, Step
@@ -50,7 +52,10 @@ class Accepted:
 
 @attrs.frozen(kw_only=True)
 class Arrival:
-    """One request: `step` is empty for what has no name; `keyed` says whether the account's key came with it."""
+    """One request: `step` is empty for what has no name; `keyed` says whether the account's key came with it.
+
+    `by` is who sent it, where that has a base URL of its own (`Stand.base_url_of`), and `answered` when it was answered properly.
+    """
 
     step: str
     method: str
@@ -58,6 +63,8 @@ class Arrival:
     job: str
     at: float
     keyed: bool
+    by: str = ""
+    answered: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -96,9 +103,18 @@ class Stand:
     key: str = attrs.field(repr=False)
     base_url: str
 
+    def base_url_of(self, sender: str) -> str:
+        """Return the base URL at which the requests of somebody are told from others'."""
+        parts = urlsplit(self.base_url)
+        return parts._replace(path=f"/by/{sender}{parts.path}").geturl()
+
     def play(self, script: Iterable[Fault]) -> None:
         """Set another script; what was counted stays."""
         self.service.ask("play", number=self.number, script=[fault.document() for fault in script])
+
+    def tally(self) -> Counter[str]:
+        """Return how many requests of each step there were so far, which is less to tell than a report."""
+        return Counter(self.service.ask("tally", number=self.number))
 
     def report(self) -> Report:
         """Return what it has seen so far."""
@@ -116,7 +132,8 @@ class Service:
     Its methods block for about a millisecond, and any thread may call them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
         self._turn = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
@@ -131,6 +148,7 @@ class Service:
         """Start the process."""
         # Its own directory is on its path, which is where its modules are; the sources of genbridge are not.
         env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+        env["GENBRIDGE_SERVICE_HOST"] = self._host
         command = [sys.executable, str(_SERVER), str(os.getpid())]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
@@ -153,7 +171,7 @@ class Service:
         *,
         script: Iterable[Fault] = (),
         pace: float = 1000.0,
-        delays: Mapping[Step, float] | None = None,
+        delays: Mapping[Step, float | tuple[float, float]] | None = None,
         settings: Mapping[str, Any] | None = None,
         door: Door = Door.OPEN,
     ) -> Stand:
@@ -163,7 +181,7 @@ class Service:
             provider=provider,
             script=[fault.document() for fault in script],
             pace=pace,
-            delays=dict(delays or {}),
+            delays={step: delay if isinstance(delay, tuple) else (delay, delay) for step, delay in (delays or {}).items()},
             settings=dict(settings or {}),
             door=door,
         )

@@ -1,0 +1,168 @@
+"""What a fleet is put on: a PostgreSQL server, a service, and the processes that are started with genbridge's command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+from crash import ENDLESS
+from script import Step
+from service import Service, Stand
+
+from genbridge import Client, Job, JobStatus
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "fakes"))
+
+from postgres import Server  # noqa: E402 (the fakes are found by their folder)
+
+PROVIDER = "imini"
+"""A service that cannot be asked what became of a submit, so that each that was broken off shows."""
+SUBMIT_SECONDS = (0.05, 0.3)
+JOB_SECONDS = 5.0
+_IMAGE_SECONDS = 10.0
+"""How many of the service's seconds an image takes."""
+_PATIENCE = 60.0
+LOOK = 0.05
+"""Seconds between two looks at the processes."""
+_UNSETTLED = frozenset({JobStatus.PENDING, JobStatus.SUBMITTING, JobStatus.QUEUED, JobStatus.RUNNING})
+
+
+@attrs.frozen(kw_only=True)
+class Stage:
+    """A database, an account at a service, and a folder for all that is written."""
+
+    server: Server
+    stand: Stand
+    folder: Path
+    url: str = attrs.field(repr=False)
+    limits: str = ""
+    """Lines for the backend's table in the workers' configuration."""
+    job_seconds: float = JOB_SECONDS
+    interval: float = 1.0
+
+    def config(self, sender: str, *, keyed: bool = True) -> Path:
+        """Write the configuration of somebody, whose requests the service tells from others', and return where it is."""
+        key, file = self.folder / "key.txt", self.folder / f"{sender}.toml"
+        key.write_text(self.stand.key)
+        lines = [
+            "[backends.main]",
+            f'provider = "{PROVIDER}"',
+            f'base_url = "{self.stand.base_url_of(sender)}"',
+            *([f'api_key = "file:{key}"'] if keyed else []),
+            self.limits,
+            "[backends.main.poll]",
+            f"interval = {self.interval}",
+            "learn = false",
+        ]
+        file.write_text("\n".join(lines))
+        return file
+
+    def begin(self, *words: str, log: Path, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Begin one of genbridge's commands."""
+        command = [*prefix, sys.executable, "-m", "genbridge", *words]
+        with log.open("ab") as output:
+            return subprocess.Popen(command, stdout=output, stderr=output, cwd=self.folder, env=self.environment())
+
+    def run(self, *words: str) -> str:
+        """Run one of genbridge's commands to its end, and return what it prints."""
+        command = [sys.executable, "-m", "genbridge", *words]
+        settings: dict[str, Any] = {"cwd": self.folder, "env": self.environment(), "timeout": _PATIENCE}
+        done = subprocess.run(command, check=False, capture_output=True, text=True, **settings)
+        if done.returncode:
+            raise RuntimeError(f"genbridge {words[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables of the processes: none leads to a configuration or a record that is somebody else's."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("GENBRIDGE_", "IMINI_"))}
+        return {**kept, "GENBRIDGE_STATE_DIR": str(self.folder / "state")}
+
+    def jobs(self) -> list[Job]:
+        """Return all that is on record."""
+        return asyncio.run(self._jobs())
+
+    async def _jobs(self) -> list[Job]:
+        async with Client(self.config("reader", keyed=False), journal=self.url) as client:
+            return [job async for job in client.jobs()]
+
+    def unsettled(self, jobs: int) -> int:
+        """Return how many of so many jobs have not ended and are not in doubt."""
+        return jobs - sum(job.status not in _UNSETTLED for job in self.jobs())
+
+
+@contextmanager
+def staged(folder: Path, *, host: str = "127.0.0.1", settings: Mapping[str, str] | None = None) -> Iterator[Callable[..., Stage]]:
+    """Start a PostgreSQL server and a service, and return what makes a stage on them, each with a database and an account."""
+    with Server(host=host, settings=dict(settings or {})) as server, Service(host) as service:
+
+        def stage(name: str, *, job_seconds: float = JOB_SECONDS, **more: Any) -> Stage:
+            place = folder / name
+            place.mkdir()
+            pace = _IMAGE_SECONDS / job_seconds
+            stand = service.stand(PROVIDER, pace=pace, delays={Step.SUBMIT: SUBMIT_SECONDS}, settings=ENDLESS[PROVIDER])
+            made = Stage(server=server, stand=stand, folder=place, url=server.make_database(), job_seconds=job_seconds, **more)
+            made.run("db", "upgrade", "--db", made.url)
+            return made
+
+        yield stage
+
+
+class Submitter:
+    """The process that hands jobs in."""
+
+    def __init__(
+        self, stage: Stage, *, jobs: int, rate: float, first: int = 0, patience: float, prefix: Sequence[str] = ()
+    ) -> None:
+        self.markers = [f"{first + number}" for number in range(jobs)]
+        config = stage.config("client", keyed=False)
+        told = {"config": str(config), "journal": stage.url, "first": first, "jobs": jobs, "rate": rate, "patience": patience}
+        self._log = stage.folder / f"client-{first}.txt"
+        self._said = stage.folder / f"client-{first}.json"
+        command = [*prefix, sys.executable, str(HERE / "fleet_client.py"), json.dumps(told)]
+        with self._said.open("wb") as output, self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=output, stderr=log, env=stage.environment())
+
+    @property
+    def over(self) -> bool:
+        """Whether all of its jobs have ended for it."""
+        return self._process.poll() is not None
+
+    def outcomes(self, patience: float) -> dict[str, str]:
+        """Wait until it has ended, and return what came of each job; raises `RuntimeError` when it fails."""
+        try:
+            code = self._process.wait(patience)
+        finally:
+            self.stop()
+        if code:
+            raise RuntimeError(f"the client ended with {code}: {self._log.read_text()[-2000:]}")
+        said: dict[str, str] = json.loads(self._said.read_text())
+        return said
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+
+def until(due: Callable[[], bool], seconds: float, meanwhile: Callable[[], None] | None = None) -> bool:
+    """Wait until something is so, at most some seconds; return whether it is."""
+    deadline = time.monotonic() + seconds
+    while not due():
+        if time.monotonic() > deadline:
+            return False
+        if meanwhile is not None:
+            meanwhile()
+        time.sleep(LOOK)
+    return True
