@@ -166,6 +166,21 @@ def crash(session: nox.Session) -> None:
 
 
 @nox.session(python=COVERED, default=False, requires=["build"])
+def fleet(session: nox.Session) -> None:
+    """Kill, stop, cut off and drain workers on one PostgreSQL database, and count; `-- --quick` in a few minutes."""
+    install(session, "test", extras="[cli,distributed]")
+    for part in ("kill", "limits", "cut", "drain", "outage"):
+        run_harness(session, "fleet.py", part, *session.posargs)
+
+
+@nox.session(python=COVERED, default=False, requires=["build"])
+def fleet_cost(session: nox.Session) -> None:
+    """Measure what a job costs with a worker and PostgreSQL, beside one process; `-- --quick` in a minute. It needs PostgreSQL."""
+    install(session, extras="[cli,distributed]")
+    session.run("python", str(BENCH / "fleet.py"), *session.posargs)
+
+
+@nox.session(python=COVERED, default=False, requires=["build"])
 def fuzz(session: nox.Session) -> None:
     """Feed nonsense to whatever reads something from outside, for ten minutes; `-- --quick` in less than one."""
     install(session, "test", extras="[cli,distributed]")

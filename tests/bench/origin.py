@@ -4,8 +4,9 @@
 
 Prints its port, and ends with its standard input. `GET /meter` tells what it has counted and the CPU it has used; `POST /plan` sets
 how many seconds jobs take, from a list that is gone through again and again, and how many bytes a file has, and clears the counts.
-`GET /jobs` tells of each finished job how often it was asked for, how late that it was done was seen, and how long it took. A poll
-of any id is answered: a job that was never submitted goes on for ever, or is done at once where jobs take none.
+`GET /jobs` tells of each finished job how often it was asked for, how late that it was done was seen, and how long it took, and
+`GET /arrivals` of each job when its submit arrived, by the machine's monotonic clock. A poll of any id is answered: a job that was
+never submitted goes on for ever, or is done at once where jobs take none.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Job:
     ready: float
     polls: int = 0
     late: float | None = None
+    began: float = attrs.field(factory=time.monotonic)
 
 
 @attrs.define
@@ -65,6 +67,10 @@ class Origin:
     def finished(self) -> bytes:
         """Tell of the jobs that were seen to be done."""
         return whole([[job.polls, job.late, job.seconds] for job in self.jobs if job.late is not None])
+
+    def arrived(self) -> bytes:
+        """Tell when the submits arrived."""
+        return whole([job.began for job in self.jobs])
 
     def accept(self, protocol: bytes) -> bytes:
         """Make a job."""
@@ -130,6 +136,8 @@ class Connection(asyncio.Protocol):
                 return self._origin.meter()
             case b"jobs":
                 return self._origin.finished()
+            case b"arrivals":
+                return self._origin.arrived()
             case b"plan":
                 return self._origin.plan(json.loads(body))
         return self._origin.accept(protocol) if method == b"POST" else self._origin.look(protocol, path)

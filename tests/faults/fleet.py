@@ -44,6 +44,7 @@ from fleet_counts import Audit, Outage, Silence, audited, drives, most_at_once, 
 from fleet_stage import JOB_SECONDS, SUBMIT_SECONDS, Stage, Submitter, staged, until
 from fleet_wires import NEAR, Wires, missing
 from fleet_workers import Fleet, Havoc, Outages
+from postgres import programs
 from script import Fault, How, Step
 from service import Report
 from shared import most_within
@@ -366,6 +367,9 @@ def main() -> int:
     parser.add_argument(_INSIDE, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.pop("PYTHONSAFEPATH", None)
+    if programs() is None:
+        print("skipped: PostgreSQL is not installed")
+        return 0
     work = cut_inside if options.inside else _PARTS[options.what]
     if options.inside is None:
         print(f"{options.what}, seed {options.seed}", flush=True)
