@@ -135,7 +135,7 @@ def kill(folder: Path, options: argparse.Namespace) -> Finding:
         with Fleet(stage, "abc") as fleet:
             client = Submitter(stage, jobs=jobs, rate=_RATE, patience=4 * seconds + _SETTLED)
             havoc = Havoc(fleet, chance)
-            outages = Outages(stage, [0.35 * seconds, 0.75 * seconds], chance, lasting=(2.0, 8.0))
+            outages = Outages(fleet, [0.35 * seconds, 0.75 * seconds], chance, lasting=(2.0, 8.0))
             began = time.monotonic()
             done = _every(1.0, lambda: outages.over and stage.stand.tally()[Step.SUBMIT] >= 0.97 * jobs)
             until(done, 4 * seconds + 30.0, _each(fleet.tend, outages.tend, havoc.strike))
@@ -147,7 +147,9 @@ def kill(folder: Path, options: argparse.Namespace) -> Finding:
         "kills": havoc.kills,
         "stops": havoc.stops,
         "spared": havoc.spared,
+        "each as on a machine of its own": fleet.apart,
         "workers started": fleet.starts,
+        "workers that ended as there was no database to begin with": fleet.futile,
         "database killed": len(outages.past),
     }
     found.extend(_recovered(report, fleet.silences, outages.past))
@@ -342,7 +344,7 @@ def outage(folder: Path, options: argparse.Namespace) -> Finding:
         with Fleet(stage, "ab") as fleet:
             jobs = int((seconds + 20.0) * _RATE)
             client = Submitter(stage, jobs=jobs, rate=_RATE, patience=seconds + _SETTLED)
-            outages = Outages(stage, [10.0], chance, lasting=(seconds, seconds))
+            outages = Outages(fleet, [10.0], chance, lasting=(seconds, seconds))
             until(lambda: outages.over, seconds + _TOLD, _each(fleet.tend, outages.tend))
             found, _, report = concluded(stage, fleet, client, outages=outages.past)
     away = outages.past[0]

@@ -1,4 +1,4 @@
-"""Two network namespaces on this machine, as two machines with a cable between them that can be pulled.
+"""Namespaces on this machine, as machines: two networks with a cable between them that can be pulled, and process ids of their own.
 
 The addresses at the ends of the cable are of 127.0.0.0/8, as a key is sent without TLS to this machine only; in these namespaces
 all of that net but 127.0.0.1 is on the cable. It needs root, and Linux's `ip`.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +26,22 @@ def missing() -> str | None:
         return "network namespaces need root"
     made = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
     return "network namespaces cannot be made here" if made.returncode else None
+
+
+def apart() -> list[str]:
+    """Return what a command begins with whose process id means nothing to others, so that they cannot tell whether it lives."""
+    words = ["unshare", "--pid", "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*words, "true"], capture_output=True, check=False).returncode:
+        return []
+    return words
+
+
+def last_child(pid: int) -> int:
+    """Return the process at the end of a line of processes, each the only child of the one before."""
+    with suppress(OSError):
+        while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            pid = int(children[0])
+    return pid
 
 
 class Wires:

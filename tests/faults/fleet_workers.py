@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import random
 import signal
 import subprocess
@@ -14,8 +16,9 @@ from typing import Self
 import attrs
 from fleet_counts import Outage, Silence
 from fleet_stage import Stage, until
+from fleet_wires import apart, last_child
 
-_READY = 4.0
+_READY = 3.0
 """Seconds after which a worker that was started is taken to be at work."""
 _RESTART = 1.0
 """Seconds after which one that was killed is started again."""
@@ -41,24 +44,44 @@ class Worker:
         """Whether it does what it is for."""
         return self.stopped is None and time.time() - self.began > _READY
 
+    @property
+    def pid(self) -> int:
+        """The process that does the work, which whatever its command begins with may have started."""
+        return last_child(self.process.pid)
+
+    def send(self, what: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, what)
+
     def tail(self) -> str:
         """Return the end of what it printed."""
-        return self.log.read_text(errors="replace")[-1500:]
+        return " / ".join(self.log.read_text(errors="replace").splitlines()[-3:])
 
 
 class Fleet:
-    """Workers in their places; use it as `with Fleet(stage, "abc") as fleet`. `prefixes` are what their commands begin with."""
+    """Workers in their places; use it as `with Fleet(stage, "abc") as fleet`. `prefixes` are what their commands begin with.
+
+    Each is on a machine of its own as far as it can tell, where that is possible here.
+    """
 
     def __init__(self, stage: Stage, places: Sequence[str], *, prefixes: Mapping[str, Sequence[str]] | None = None) -> None:
         self.stage = stage
         self.workers: dict[str, Worker] = {}
         self.silences: list[Silence] = []
         self.findings: list[str] = []
-        self.starts = 0
+        self.starts = self.futile = 0
+        self.outage: Outage | None = None
+        """The last one of the database; it ends in the future while it lasts."""
         self._places = places
         self._prefixes = prefixes or {}
+        self._apart = apart()
         self._numbers = count(1)
         self._gone: dict[str, float] = {}
+
+    @property
+    def apart(self) -> bool:
+        """Whether nobody can tell by a process id that a worker has gone."""
+        return bool(self._apart)
 
     def __enter__(self) -> Self:
         for place in self._places:
@@ -68,7 +91,7 @@ class Fleet:
     def __exit__(self, *_: object) -> None:
         for worker in self.workers.values():
             if worker.process.poll() is None:
-                worker.process.kill()
+                worker.send(signal.SIGKILL)
                 worker.process.wait()
 
     def start(self, place: str) -> Worker:
@@ -76,7 +99,7 @@ class Fleet:
         name = f"{place}.{next(self._numbers)}"
         log = self.stage.folder / f"{name}.txt"
         words = ["worker", "--db", self.stage.url, "--config", str(self.stage.config(name))]
-        process = self.stage.begin(*words, log=log, prefix=self._prefixes.get(place, ()))
+        process = self.stage.begin(*words, log=log, prefix=[*self._prefixes.get(place, ()), *self._apart])
         self.workers[place] = Worker(place=place, name=name, process=process, log=log)
         self.starts += 1
         return self.workers[place]
@@ -84,21 +107,21 @@ class Fleet:
     def kill(self, worker: Worker) -> None:
         """Kill a worker, which may be stopped."""
         now = time.time()
-        worker.process.kill()
+        worker.send(signal.SIGKILL)
         worker.process.wait()
         self.silences.append(Silence(worker=worker.name, since=worker.stopped or now, until=now, killed=True))
         self._leave(worker)
 
     def stop(self, worker: Worker, seconds: float) -> None:
         """Stop a worker for a while."""
-        worker.process.send_signal(signal.SIGSTOP)
+        worker.send(signal.SIGSTOP)
         worker.stopped = time.time()
         worker.due = worker.stopped + seconds
 
     def go_on(self, worker: Worker) -> None:
         """Let a stopped worker go on."""
         now = time.time()
-        worker.process.send_signal(signal.SIGCONT)
+        worker.send(signal.SIGCONT)
         self.silences.append(Silence(worker=worker.name, since=worker.stopped or now, until=now))
         worker.stopped = None
 
@@ -106,7 +129,10 @@ class Fleet:
         """Start those again that were killed, let those go on whose time it is, and note who ended by itself."""
         now = time.time()
         for worker in list(self.workers.values()):
-            if worker.process.poll() is not None:
+            if worker.process.poll() is not None and self._was_futile(worker):
+                self.futile += 1
+                self._leave(worker)
+            elif worker.process.poll() is not None:
                 self.findings.append(f"{worker.name} ended by itself with {worker.process.returncode}: {worker.tail()}")
                 self._leave(worker)
             elif worker.stopped is not None and now >= worker.due:
@@ -114,6 +140,10 @@ class Fleet:
         for place in [place for place, at in self._gone.items() if now - at > _RESTART]:
             del self._gone[place]
             self.start(place)
+
+    def _was_futile(self, worker: Worker) -> bool:
+        """Whether a worker was started while there was no database, which it may say and end."""
+        return self.outage is not None and self.outage.since - 2 * _READY < worker.began < self.outage.until + _READY
 
     def calm(self) -> None:
         """Let all go on that are stopped."""
@@ -124,10 +154,10 @@ class Fleet:
     def drain(self, worker: Worker) -> float:
         """Ask a worker to end, and return after how many seconds it has."""
         began = time.monotonic()
-        worker.process.send_signal(signal.SIGTERM)
+        worker.send(signal.SIGTERM)
         if not until(lambda: worker.process.poll() is not None, _DRAINED):
             self.findings.append(f"{worker.name} was still there {_DRAINED:g} s after SIGTERM: {worker.tail()}")
-            worker.process.kill()
+            worker.send(signal.SIGKILL)
         if code := worker.process.wait():
             self.findings.append(f"{worker.name} ended with {code} when it was asked to: {worker.tail()}")
         del self.workers[worker.place]
@@ -176,36 +206,42 @@ class Havoc:
 class Outages:
     """Kills the database at some moments and brings it back after some seconds."""
 
-    def __init__(self, stage: Stage, moments: Sequence[float], chance: random.Random, *, lasting: tuple[float, float]) -> None:
+    def __init__(self, fleet: Fleet, moments: Sequence[float], chance: random.Random, *, lasting: tuple[float, float]) -> None:
         began = time.time()
         self.past: list[Outage] = []
-        self._stage = stage
+        self._fleet = fleet
         self._plan = [(began + moment, chance.uniform(*lasting)) for moment in moments]
-        self._since: float | None = None
-
-    def tend(self) -> None:
-        """Do what is due."""
-        if not self._plan:
-            return
-        at, seconds = self._plan[0]
-        now = time.time()
-        if self._since is None and now >= at:
-            self._since = now
-            self._stage.server.kill()
-        elif self._since is not None and now >= self._since + seconds:
-            self._stage.server.start()
-            self.past.append(Outage(self._since, time.time()))
-            self._since = None
-            del self._plan[0]
 
     @property
     def over(self) -> bool:
         """Whether all are."""
         return not self._plan
 
+    def tend(self) -> None:
+        """Do what is due."""
+        if not self._plan:
+            return
+        at, seconds = self._plan[0]
+        now, under_way = time.time(), self._under_way
+        if under_way is None and now >= at:
+            self._fleet.outage = Outage(now, math.inf)
+            self._fleet.stage.server.kill()
+        elif under_way is not None and now >= under_way.since + seconds:
+            self._bring_back(under_way)
+            del self._plan[0]
+
     def end(self) -> None:
         """Bring the database back where it is away, and leave it alone."""
-        if self._since is not None:
-            self._stage.server.start()
-            self.past.append(Outage(self._since, time.time()))
+        if self._under_way is not None:
+            self._bring_back(self._under_way)
         self._plan = []
+
+    @property
+    def _under_way(self) -> Outage | None:
+        outage = self._fleet.outage
+        return outage if outage is not None and outage.until == math.inf else None
+
+    def _bring_back(self, outage: Outage) -> None:
+        self._fleet.stage.server.start()
+        self._fleet.outage = Outage(outage.since, time.time())
+        self.past.append(self._fleet.outage)
