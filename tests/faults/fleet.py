@@ -89,6 +89,8 @@ def concluded(
     outcomes, complaint = _outcomes(client)
     drained = fleet.drain_all()
     report = stage.stand.report()
+    seen = {"report": attrs.asdict(report), "silences": [attrs.asdict(each) for each in fleet.silences]}
+    (stage.folder / "seen.json").write_text(json.dumps(seen))
     audit = audited(client.markers, stage.jobs(), report, silences=[*fleet.silences, *silences], outages=outages)
     told = Counter(outcome.partition(":")[0] for outcome in outcomes.values())
     strange = [f"{marker}: {said}" for marker, said in outcomes.items() if said != "succeeded" and not said.startswith(_DOUBT)]
