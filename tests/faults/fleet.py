@@ -89,9 +89,15 @@ def concluded(
     outcomes, complaint = _outcomes(client)
     drained = fleet.drain_all()
     report = stage.stand.report()
-    seen = {"report": attrs.asdict(report), "silences": [attrs.asdict(each) for each in fleet.silences]}
+    jobs_on_record = stage.jobs()
+    seen = {
+        "report": attrs.asdict(report),
+        "silences": [attrs.asdict(each) for each in fleet.silences],
+        "outages": [attrs.asdict(each) for each in outages],
+        "jobs": [[job.id, job.status, str(job.submitted_at), job.failure and job.failure.message] for job in jobs_on_record],
+    }
     (stage.folder / "seen.json").write_text(json.dumps(seen))
-    audit = audited(client.markers, stage.jobs(), report, silences=[*fleet.silences, *silences], outages=outages)
+    audit = audited(client.markers, jobs_on_record, report, silences=[*fleet.silences, *silences], outages=outages)
     told = Counter(outcome.partition(":")[0] for outcome in outcomes.values())
     strange = [f"{marker}: {said}" for marker, said in outcomes.items() if said != "succeeded" and not said.startswith(_DOUBT)]
     if strange:
@@ -132,14 +138,14 @@ def kill(folder: Path, options: argparse.Namespace) -> Finding:
     jobs = options.jobs or (200 if options.quick else 2000)
     chance = random.Random(options.seed)
     seconds = jobs / _RATE
-    with staged(folder) as make:
+    with staged(folder, verbose=options.folder is not None) as make:
         stage = make("kill")
         with Fleet(stage, "abc") as fleet:
             client = Submitter(stage, jobs=jobs, rate=_RATE, patience=4 * seconds + _SETTLED)
             havoc = Havoc(fleet, chance)
             outages = Outages(fleet, [0.35 * seconds, 0.75 * seconds], chance, lasting=(2.0, 8.0))
             began = time.monotonic()
-            done = _every(1.0, lambda: outages.over and stage.stand.tally()[Step.SUBMIT] >= 0.97 * jobs)
+            done = _every(1.0, lambda: outages.over and stage.stand.tally()[Step.SUBMIT] >= 0.9 * jobs)
             until(done, 4 * seconds + 30.0, _each(fleet.tend, outages.tend, havoc.strike))
             outages.end()
             havocked = time.monotonic() - began
@@ -186,7 +192,7 @@ def _recovered(report: Report, silences: Sequence[Silence], outages: Sequence[Ou
 
 def limits(folder: Path, options: argparse.Namespace) -> Finding:
     """Have three workers share what a backend takes."""
-    with staged(folder) as make:
+    with staged(folder, verbose=options.folder is not None) as make:
         found = _rate(make("rate", limits=f"[backends.main.limits]\nsubmits = {_SUBMITS}\nper = {_SECOND}"), options)
         found.extend(_cap(make("cap", limits=f"max_concurrent = {_AT_ONCE}"), options))
     return found
@@ -257,7 +263,7 @@ def cut_inside(folder: Path, options: argparse.Namespace) -> Finding:
     wires = Wires(options.inside)
     seconds = 15.0 if options.quick else 60.0
     prefix = wires.inside(wires.far)
-    with staged(folder, host=NEAR) as make:
+    with staged(folder, host=NEAR, verbose=options.folder is not None) as make:
         stage = make("cut")
         with Fleet(stage, "abc", prefixes={"b": prefix, "c": prefix}) as fleet:
             jobs = int((seconds + 30.0) * _RATE)
@@ -290,7 +296,7 @@ def _pause(seconds: float, fleet: Fleet) -> None:
 def drain(folder: Path, options: argparse.Namespace) -> Finding:
     """Ask one of two workers to end while it has running jobs and others are being submitted."""
     running = 60 if options.quick else 200
-    with staged(folder) as make:
+    with staged(folder, verbose=options.folder is not None) as make:
         stage = make("drain", job_seconds=20.0 if options.quick else 40.0)
         with Fleet(stage, "ab") as fleet:
             client = Submitter(stage, jobs=3 * running, rate=running / 4.0, patience=_SETTLED)
@@ -341,7 +347,7 @@ def outage(folder: Path, options: argparse.Namespace) -> Finding:
     """Take the database away for a while, and bring it back."""
     seconds = 10.0 if options.quick else 60.0
     chance = random.Random(options.seed)
-    with staged(folder) as make:
+    with staged(folder, verbose=options.folder is not None) as make:
         stage = make("outage", job_seconds=10.0)
         with Fleet(stage, "ab") as fleet:
             jobs = int((seconds + 20.0) * _RATE)

@@ -48,6 +48,7 @@ class Stage:
     url: str = attrs.field(repr=False)
     limits: str = ""
     """Lines for the backend's table in the workers' configuration."""
+    verbose: bool = False
     job_seconds: float = JOB_SECONDS
     interval: float = 1.0
 
@@ -102,16 +103,17 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path, *, host: str = "127.0.0.1", settings: Mapping[str, str] | None = None) -> Iterator[Callable[..., Stage]]:
+def staged(folder: Path, *, host: str = "127.0.0.1", verbose: bool = False) -> Iterator[Callable[..., Stage]]:
     """Start a PostgreSQL server and a service, and return what makes a stage on them, each with a database and an account."""
-    with Server(host=host, settings=dict(settings or {})) as server, Service(host) as service:
+    with Server(host=host) as server, Service(host) as service:
 
         def stage(name: str, *, job_seconds: float = JOB_SECONDS, **more: Any) -> Stage:
             place = folder / name
             place.mkdir()
             pace = _IMAGE_SECONDS / job_seconds
             stand = service.stand(PROVIDER, pace=pace, delays={Step.SUBMIT: SUBMIT_SECONDS}, settings=ENDLESS[PROVIDER])
-            made = Stage(server=server, stand=stand, folder=place, url=server.make_database(), job_seconds=job_seconds, **more)
+            url = server.make_database()
+            made = Stage(server=server, stand=stand, folder=place, url=url, verbose=verbose, job_seconds=job_seconds, **more)
             made.run("db", "upgrade", "--db", made.url)
             return made
 

@@ -98,7 +98,7 @@ class Fleet:
         """Start a worker in a place."""
         name = f"{place}.{next(self._numbers)}"
         log = self.stage.folder / f"{name}.txt"
-        words = ["worker", "--db", self.stage.url, "--config", str(self.stage.config(name))]
+        words = ["worker", "--db", self.stage.url, "--config", str(self.stage.config(name)), *["-vv"] * self.stage.verbose]
         process = self.stage.begin(*words, log=log, prefix=[*self._prefixes.get(place, ()), *self._apart])
         self.workers[place] = Worker(place=place, name=name, process=process, log=log)
         self.starts += 1
