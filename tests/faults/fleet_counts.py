@@ -68,6 +68,8 @@ class Audit:
     twice: list[str]
     failed: list[str]
     unknown: Mapping[str, Cause]
+    never: list[str]
+    """Those that are unknown, and of which no POST arrived."""
 
     def counts(self) -> dict[str, Any]:
         """Return them as numbers."""
@@ -80,8 +82,9 @@ class Audit:
             "posted twice": len(self.twice),
             "failed": len(self.failed),
             "unknown, killed in a POST": causes.count(Cause.KILLED),
-            "unknown, stopped in a POST": causes.count(Cause.STOPPED),
+            "unknown, stopped or cut off in a POST": causes.count(Cause.STOPPED),
             "unknown, for no reason": causes.count(Cause.NOTHING),
+            "of those, never arrived": len(self.never),
         }
 
     def wrong(self) -> list[str]:
@@ -96,17 +99,18 @@ def audited(
     jobs: Iterable[Job],
     report: Report,
     *,
+    intents: Mapping[str, float] | None = None,
     silences: Sequence[Silence] = (),
     outages: Sequence[Outage] = (),
 ) -> Audit:
-    """Compare what a service saw with what is on record when all is over."""
+    """Compare what a service saw with what is on record when all is over; `intents` are when submits were begun, by job id."""
     records = {marker_of(job): job for job in jobs}
     by_status = {status: [marker for marker, job in records.items() if job.status is status] for status in JobStatus}
     ids = {job.provider_id for job in records.values()}
     unknown = by_status[JobStatus.UNKNOWN]
     abandoned = [made.job for made in report.accepted if made.id not in ids and made.job not in unknown]
     unfinished = [marker for marker in markers if marker not in records or records[marker].status in _OPEN]
-    posts = _posts(report)
+    spans = _spans({marker: (intents or {}).get(records[marker].id) for marker in unknown}, report, outages)
     return Audit(
         jobs=len(records),
         succeeded=len(by_status[JobStatus.SUCCEEDED]),
@@ -114,38 +118,46 @@ def audited(
         lost=sorted({*abandoned, *unfinished}),
         twice=sorted(report.twice),
         failed=[marker for marker, job in records.items() if job.status not in {*_OPEN, JobStatus.SUCCEEDED, JobStatus.UNKNOWN}],
-        unknown={marker: _cause(records[marker], posts.get(marker), silences, outages) for marker in unknown},
+        unknown={marker: _cause(span, silences) for marker, span in spans.items()},
+        never=[marker for marker, span in spans.items() if span is None or not span.worker],
     )
 
 
-def _posts(report: Report) -> dict[str, Arrival]:
-    """Return the last POST of each job."""
-    return {arrival.job: arrival for arrival in report.at(Step.SUBMIT)}
+@attrs.frozen
+class _Span:
+    """From when to when a submit was under way, and whose it was; of one that never arrived nobody can tell."""
+
+    since: float
+    until: float
+    worker: str
+
+    def has(self, silence: Silence) -> bool:
+        """Whether a worker may have been silenced in it."""
+        return silence.since <= self.until and silence.until >= self.since and self.worker in {"", silence.worker}
 
 
-def _cause(job: Job, post: Arrival | None, silences: Sequence[Silence], outages: Sequence[Outage]) -> Cause:
+def _spans(intents: Mapping[str, float | None], report: Report, outages: Sequence[Outage]) -> dict[str, _Span | None]:
+    """Return when each submit was under way; `None` where neither an intent nor a POST is known."""
+    posts = {arrival.job: arrival for arrival in report.at(Step.SUBMIT)}
+    return {marker: _span(intent, posts.get(marker), outages) for marker, intent in intents.items()}
+
+
+def _span(intent: float | None, post: Arrival | None, outages: Sequence[Outage]) -> _Span | None:
+    """Return when a submit was under way: while the database is away, its answer cannot be recorded."""
+    begun = intent if post is None else post.at
+    if begun is None:
+        return None
+    until = (begun if post is None else post.answered or post.at) + _COMMITTED
+    late = [outage.until + _COMMITTED for outage in outages if outage.since <= until and outage.until >= begun]
+    return _Span(begun - _COMMITTED, max([until, *late]), "" if post is None else post.by)
+
+
+def _cause(span: _Span | None, silences: Sequence[Silence]) -> Cause:
     """Return what was done to a worker between the record of a submit's intent and that of its answer."""
-    since, until = _span(job, post, outages)
-    hits = [
-        silence for silence in silences if silence.since <= until and silence.until >= since and post_is_of(post, silence.worker)
-    ]
+    hits = [silence for silence in silences if span is not None and span.has(silence)]
     if any(silence.killed for silence in hits):
         return Cause.KILLED
     return Cause.STOPPED if hits else Cause.NOTHING
-
-
-def post_is_of(post: Arrival | None, worker: str) -> bool:
-    """Whether a POST may have been a worker's: of one that never arrived nobody can tell."""
-    return post is None or post.by == worker
-
-
-def _span(job: Job, post: Arrival | None, outages: Sequence[Outage]) -> tuple[float, float]:
-    """Return from when to when a submit was under way; while the database is away, its answer cannot be recorded."""
-    begun = job.submitted_at.timestamp() if job.submitted_at else job.created_at.timestamp()
-    since = (begun if post is None else post.at) - _COMMITTED
-    until = (begun if post is None else post.answered or post.at) + _COMMITTED
-    late = [outage.until for outage in outages if outage.since <= until and outage.until >= since]
-    return since, max([until, *(end + _COMMITTED for end in late)])
 
 
 def drives(report: Report) -> dict[str, list[Arrival]]:
@@ -185,8 +197,11 @@ def _recovery(job: str, arrivals: Sequence[Arrival], silence: Silence, outages: 
 
 
 def spread(seconds: Sequence[float]) -> str:
-    """Return how many there are, the middle and the most, in words."""
-    return f"{len(seconds)}, p50 {median(seconds):.1f} s, max {max(seconds):.1f} s" if seconds else "0"
+    """Return how many there are, the middle, what nine in ten keep below, and the most, in words."""
+    if not seconds:
+        return "0"
+    ninth = sorted(seconds)[int(len(seconds) * 0.9)]
+    return f"{len(seconds)}, p50 {median(seconds):.1f} s, p90 {ninth:.1f} s, max {max(seconds):.1f} s"
 
 
 def most_at_once(accepted: Iterable[Accepted], seconds: float) -> int:

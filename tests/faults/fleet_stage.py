@@ -16,8 +16,9 @@ from typing import Any
 
 import attrs
 from crash import ENDLESS
+from fleet_counts import Silence
 from script import Step
-from service import Service, Stand
+from service import Report, Service, Stand
 
 from genbridge import Client, Job, JobStatus
 
@@ -96,6 +97,19 @@ class Stage:
     async def _jobs(self) -> list[Job]:
         async with Client(self.config("reader", keyed=False), journal=self.url) as client:
             return [job async for job in client.jobs()]
+
+    def leave(self, report: Report, jobs: Sequence[Job], silences: Sequence[Silence]) -> None:
+        """Write down what was seen, for a look at it where the folder is kept."""
+        rows = [[job.id, job.status, str(job.submitted_at), job.failure and job.failure.message] for job in jobs]
+        seen = {"report": attrs.asdict(report), "silences": [attrs.asdict(each) for each in silences], "jobs": rows}
+        (self.folder / "seen.json").write_text(json.dumps(seen))
+
+    def intents(self) -> dict[str, float]:
+        """Return when the intent to submit each job was recorded, which the service does not know of one that never arrived."""
+        import psycopg
+
+        with psycopg.connect(self.url) as connection:
+            return dict(connection.execute("select id, intended from genbridge.jobs where intended is not null").fetchall())
 
     def unsettled(self, jobs: int) -> int:
         """Return how many of so many jobs have not ended and are not in doubt."""

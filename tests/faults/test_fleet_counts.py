@@ -131,6 +131,14 @@ def test_a_post_lasts_until_its_answer_can_be_recorded() -> None:
     assert {"1": Cause.KILLED} == found.unknown
 
 
+@pytest.mark.parametrize(("killed_at", "cause"), [(0.5, Cause.KILLED), (9.0, Cause.NOTHING)])
+def test_a_post_that_never_arrived_is_explained_by_a_kill_at_its_intent(killed_at: float, cause: Cause) -> None:
+    """Nobody can tell whose it was, so that any worker's counts, at that time."""
+    kill = silence(killed_at, killed_at, worker="c.1")
+    found = audited(["1"], [job("1", JobStatus.UNKNOWN)], report(), silences=[kill], intents={"job-1": _AT})
+    assert ({"1": cause}, ["1"]) == (found.unknown, found.never)
+
+
 def test_recovery_is_from_the_kill_to_the_next_request_of_another_worker() -> None:
     """The job that ended before and the one of another worker do not count."""
     seen = report(
