@@ -261,6 +261,7 @@ def cut(folder: Path, options: argparse.Namespace) -> Finding:
         return Finding(counts={"skipped": reason}, wrong=[])
     with Wires() as wires:
         words = [sys.executable, sys.argv[0], "cut", _INSIDE, wires.name, *(["--quick"] if options.quick else [])]
+        words += ["--folder", str(options.folder)] if options.folder else []
         said = folder / "said.json"
         code = subprocess.run([*wires.inside(wires.near), *words, "--json", str(said)], check=False).returncode
         if not said.exists():
