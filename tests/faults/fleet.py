@@ -308,9 +308,9 @@ def drain(folder: Path, options: argparse.Namespace) -> Finding:
     """Ask one of two workers to end while it has running jobs and others are being submitted."""
     running = 60 if options.quick else 200
     with staged(folder, verbose=options.folder is not None) as make:
-        stage = make("drain", job_seconds=20.0 if options.quick else 40.0)
+        stage = make("drain", job_seconds=20.0 if options.quick else 60.0, interval=4.0)
         with Fleet(stage, "ab") as fleet:
-            client = Submitter(stage, jobs=3 * running, rate=running / 4.0, patience=_SETTLED)
+            client = Submitter(stage, jobs=3 * running, rate=15.0, patience=2 * _SETTLED)
             until(_every(0.5, lambda: max(_driven(stage).values(), default=0) >= running), _TOLD, fleet.tend)
             driven, began = _driven(stage), time.time()
             worker = max(fleet.workers.values(), key=lambda worker: driven[worker.name])
