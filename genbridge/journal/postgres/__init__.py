@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import shlex
@@ -17,11 +18,12 @@ from genbridge.errors import JournalError
 from genbridge.hookspecs import hookimpl
 from genbridge.journal import DEAD_AFTER, Attempt, Attention, Counts, Heard, Lease, Report
 from genbridge.journal.database import Database
-from genbridge.journal.postgres.connection import Connection
+from genbridge.journal.postgres.connection import Connection, Row
 from genbridge.journal.postgres.drivers import SharedDrivers
 from genbridge.journal.postgres.listening import Listener
 from genbridge.journal.postgres.schema import VERSION, newer, version
 from genbridge.journal.postgres.store import DatabaseStore
+from genbridge.journal.records import COLUMNS, load
 from genbridge.journal.sql import SqlJournal
 from genbridge.types import Job, JobStatus
 
@@ -29,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 _SELDOM = 6
 """In how many sweeps the jobs that wait are looked at once."""
+_THESE = f"select {', '.join(COLUMNS)} from jobs where id = any(?)"  # noqa: S608 (our own names)
 _LET_GO = "update jobs set owner = null where id = ? and epoch = ? and finished is null returning id, backend"
 _LEFT = "update jobs set owner = null where owner = ? and finished is null and status != 'unknown' returning id, backend"
 _WANTED = "select id, backend, owner from jobs where id = any(?) and finished is null"
@@ -83,6 +86,8 @@ class PostgresJournal(SqlJournal):
         self.url = url
         self._engine = engine
         self._listeners: list[Listener] = []
+        self._ids: list[str] = []
+        self._reading: asyncio.Task[dict[str, Row]] | None = None
         self._drivers: SharedDrivers = SharedDrivers()
         self._tables = self.store_class(url, self._drivers, self._prepare, self._end, now=now, patience=patience)
         super().__init__(self._tables, self._drivers, self._tables.now)
@@ -119,6 +124,25 @@ class PostgresJournal(SqlJournal):
     def _leave(self, db: Connection) -> None:
         db.execute("delete from reports where owner = ?", (self.owner,))
         self._give(db, db.execute(_LEFT, (self.owner,)).fetchall())
+
+    # Looking at it.
+
+    async def get(self, job_id: str) -> Job | None:
+        """Return a job's record. Those that are asked for at the same moment, as when many have changed, are read together."""
+        if self._reading is None:
+            self._ids, self._reading = [], asyncio.ensure_future(self._read())
+        self._ids.append(job_id)
+        row = (await asyncio.shield(self._reading)).get(job_id)
+        try:
+            return None if row is None else load(dict(row))
+        except Exception as error:
+            raise self._store.error("read", error) from error
+
+    async def _read(self) -> dict[str, Row]:
+        """Return the rows of the jobs that are asked for until this has begun."""
+        await asyncio.sleep(0)
+        ids, self._reading = self._ids, None
+        return await self._store.look(lambda db: {row["id"]: row for row in db.execute(_THESE, (ids,))})
 
     # Tickets.
 
