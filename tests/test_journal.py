@@ -11,8 +11,8 @@ from typing import Any
 
 import attrs
 import pytest
+from jobs import NOON, WallClock, a_job, begun, ended
 from places import Another, DatabasePlaces, FilePlaces, Places
-from records import NOON, WallClock, a_job, begun, ended
 
 from genbridge import (
     Asset,

@@ -12,8 +12,8 @@ from typing import Any
 import attrs
 import psycopg
 import pytest
+from jobs import NOON, WallClock, a_job, begun, ended
 from postgres import Server
-from records import NOON, WallClock, a_job, begun, ended
 from walk import Walk
 
 from genbridge import BudgetError, Certainty, Cost, Failure, JobStatus, JournalError

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 import pytest
-from records import NOON, WallClock, a_job, begun, ended
+from jobs import NOON, WallClock, a_job, begun, ended
 
 from genbridge import (
     Failure,
