@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 16
 """How many jobs with one model of one backend are on their way to being accepted at once, where it can be asked about them."""
+_HANDED_IN = 5000
+"""How many wait at the same time for a worker to have them accepted: that many are on record if this process ends."""
 
 _MOST_DOUBTS = 3
 _TOO_DOUBTFUL = (
@@ -168,6 +170,8 @@ class Batch:
             return await self._client._carry_out(entry.request, entry.wish, wish)  # noqa: SLF001 (it is a part of the client)
 
     def _at_once(self, entry: Entry) -> int:
+        if self._client.watches:
+            return _HANDED_IN
         asked = self._client._can_be_asked(entry.wish)  # noqa: SLF001 (as above)
         return _AT_ONCE if asked else 1
 

@@ -109,6 +109,7 @@ class PostgresJournal(SqlJournal):
 
     async def aclose(self) -> None:
         """Let go of all leases, with a ticket for each unfinished job, and disconnect; who only looked leaves nothing to let go."""
+        self._tables.hurry()
         for listener in self._listeners:
             await listener.aclose()
         if not self._tables.has_written:

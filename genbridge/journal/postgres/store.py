@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 _PATIENCE = 120.0
 """Seconds for which a database that has gone is waited for."""
+_MOMENT = 5.0
+"""The same when there is nothing to be written any more that is paid for."""
 _PAUSES = (0.1, 0.2, 0.5, 1.0)
 """Seconds before each try to reach it again; the last for all that follow."""
 _AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.LockNotAvailable)
@@ -67,6 +69,10 @@ class DatabaseStore(Store[Connection]):
     def now(self) -> float:
         """Return the time of the transaction under way, in seconds."""
         return self._time
+
+    def hurry(self) -> None:
+        """Wait for a database that has gone for a moment only."""
+        self._patience = min(self._patience, _MOMENT)
 
     async def aclose(self) -> None:
         """Disconnect, once what was asked is done; a database that has gone is not waited for any more."""
