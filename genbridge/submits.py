@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -48,6 +49,10 @@ _LEAST_PAUSE = 1.0
 """Seconds for which a service that says "too many" is left alone, also when it asks for less."""
 _SILENT_PAUSE = 1.0
 """Seconds between two looks whether the journal is reached again."""
+_MOST_DOUBTS = 3
+"""How many submits in a row may be left in doubt before a backend is left alone."""
+_DOUBTFUL_PAUSE, _LONGEST_PAUSE = 60.0, 900.0
+"""Seconds for which it is then, twice as long each time, and at the most."""
 _LOOK_UPS = (0.0, 2.0, 8.0, 30.0, 85.0)
 """Waits, in seconds, before each look-up of an ambiguous submit."""
 _QUICK_LOOK_UPS = 3
@@ -86,6 +91,8 @@ class Submits:
         self._pulse = pulse
         self._limiter = limiter
         self.patient = False
+        self._doubts: Counter[str] = Counter()
+        """How many submits in a row have been left in doubt, by backend."""
         self._lines: dict[tuple[str, str], asyncio.Semaphore] = {}
         self._places = asyncio.Semaphore(_PLACES)
         self._posting: dict[str, Drive] = {}
@@ -297,6 +304,7 @@ class Submits:
         )
         drive.witnessed = drive.job.status is JobStatus.SUBMITTING
         drive.job = job
+        self._doubts.pop(job.backend, None)
         drive.started = drive.recorded = self._clock.monotonic()
         if await self._writer.write(self._journal.submitted, attempt, job) is False:
             _log.warning("job %s was resolved by somebody else; the service's id of this submit is %s", job.id, job.provider_id)
@@ -311,7 +319,17 @@ class Submits:
         drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=Failure(message=error.message))
         drive.lease = attrs.evolve(drive.lease, attempt=attempt) if drive.lease else None
         drive.publish(snapshot_of(drive.job))
+        await self._beware(drive.job.backend)
         await self.resolve(drive, patient=self.patient)
+
+    async def _beware(self, backend: str) -> None:
+        """Leave a service alone that has left several submits in a row in doubt, where nobody else stops to send it more."""
+        self._doubts[backend] += 1
+        count = self._doubts[backend]
+        if self.patient and count >= _MOST_DOUBTS:
+            pause = min(_DOUBTFUL_PAUSE * 2 ** (count - _MOST_DOUBTS), _LONGEST_PAUSE)
+            _log.warning("backend %r left %d submits in a row in doubt: nothing is sent to it for %g s", backend, count, pause)
+            await self._writer.write(self._journal.pause, backend, pause, Paused.SUBMITS)
 
     async def resolve(self, drive: Drive, *, patient: bool) -> None:
         """Find out what became of an ambiguous submit, by the service's own look-up and by nothing else."""

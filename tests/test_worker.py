@@ -25,6 +25,7 @@ from genbridge import (
     JobStatus,
     JournalError,
     Reply,
+    SubmitUnknownError,
 )
 from genbridge.engine import Tally
 from genbridge.journal import Attempt, Attention, Heard, Lease, Report
@@ -272,6 +273,21 @@ async def test_a_doubtful_submit_is_looked_up_until_its_absence_is_believed(hall
             await hall.service.clock.run(shop.scheduler.drive(job.id))
         known = await client._record.get(job.id)
     assert (JobStatus.FAILED, "not_sent") == (known and known.status, known and known.failure and known.failure.code)
+
+
+async def test_a_service_that_leaves_three_submits_in_doubt_is_left_alone(hall: Hall) -> None:
+    """Nobody stands by who could stop a thousand more; the next is sent a minute later, and when it is accepted all is well."""
+    hall.service.submits.extendleft([LOST] * 3)
+    async with working(hall), hall.client() as client:
+        for number in range(3):
+            with pytest.raises(SubmitUnknownError):
+                await hall.service.clock.run(client.submit(REQUEST, id=f"job-{number}"))
+        last = hall.service.times[-1]
+        await handed_in(hall, client)
+        fourth = hall.service.times[-1]
+        await handed_in(hall, client)
+    assert 60.0 <= fourth - last < 62.0
+    assert hall.service.times[-1] - fourth < 60.0
 
 
 async def test_a_limiter_of_somebodys_is_asked_before_each_submit(hall: Hall) -> None:
