@@ -451,7 +451,8 @@ class Scheduler:
 
     async def _leave_if_driven(self, drive: Drive) -> None:
         with suppress(JournalError):
-            if self._shared is not None and await self._shared.attention(drive.job.id) is Attention.DRIVEN:
+            driven = self._shared is not None and await self._shared.attention(drive.job.id) is Attention.DRIVEN
+            if driven and not drive.ended.is_set():
                 self._lose(drive)
 
     async def _guard(self, drive: Drive, step: Callable[..., Awaitable[None]], *values: Any) -> None:
