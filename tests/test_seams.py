@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from genbridge import ConfigError, JournalError, PluginError, hookimpl
+from genbridge import Client, Config, ConfigError, JournalError, PluginError, hookimpl
+from genbridge.config import JournalConfig
 from genbridge.databases import DatabaseUrl
 from genbridge.journal import open_journal
 from genbridge.limits import Rule, Wait
@@ -146,6 +147,19 @@ def test_what_our_own_need_is_named_where_it_is_missing(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(JournalError, match=r'pip install "genbridge\[distributed\]"'):
         seams(Entry("procrastinate", Package(), package="genbridge")).engine("procrastinate", URL)
+
+
+async def test_a_client_has_what_its_configuration_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal at its URL, with the engine of that name; the limiter of that name where this process drives its jobs."""
+    monkeypatch.setattr("genbridge.seams.installed", seams(Entry("memory", Package()), Entry("pigeons", Package())))
+    config = Config(journal=JournalConfig(url=URL, engine="pigeons", limiter="pigeons"))
+    journal: Any = Client(config)._make_journal(config)
+    limiter = Client(config)._make_limiter(config, journal)
+    assert (URL, URL) == (journal.url, journal.engine.url)
+    assert isinstance(limiter, Patient)
+    assert None is Client(config)._make_limiter(Config(), journal)
+    alone: Any = Client(config, engine="in-process")._make_journal(config)
+    assert None is alone.engine
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
