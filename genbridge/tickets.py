@@ -35,6 +35,8 @@ _TASK = "genbridge.drive"
 _HEARTBEAT = 5.0
 _DEAD_AFTER = 30.0
 """Seconds without a heartbeat after which a worker's tickets are given out again."""
+_LOOK = 1.0
+"""Seconds between two looks for tickets, as Procrastinate forgets a word that comes while it looks."""
 _NEVER = 86400.0
 _CONNECTIONS = 3
 """One to take tickets, the others to give them back; it listens on another."""
@@ -259,6 +261,7 @@ async def _worker(pool: AsyncConnectionPool, hands: _Hands, queues: Sequence[str
         install_signal_handlers=False,
         update_heartbeat_interval=_HEARTBEAT,
         stalled_worker_timeout=_DEAD_AFTER,
+        fetch_job_polling_interval=_LOOK,
         abort_job_polling_interval=_NEVER,
         shutdown_graceful_timeout=0.0,
     )
