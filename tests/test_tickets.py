@@ -274,7 +274,8 @@ async def test_an_outage_ends_no_drive_and_is_told_once(capfd: pytest.CaptureFix
                 give(url, "job-2")
                 driver.end("job-1")
                 driver.end("job-2")
-                assert "job-2" == await driver.begun.get()
+                while "job-2" != await driver.begun.get():
+                    pass  # that the first ticket was taken may be lost with the server, and then it is looked at once more
                 await until(url, Tally(0, 0))
     finally:
         logging.getLogger("genbridge.tickets").removeHandler(heard)
