@@ -66,6 +66,7 @@ class Worker:
         """
         self._scheduler.serve(self._journal)
         await self._report()
+        await self._tried(self._sweep)  # one that is killed soon would never come to it
         beside = [asyncio.create_task(self._each(_REPORT, self._report)), asyncio.create_task(self._each(_SWEEP, self._sweep))]
         taking = asyncio.create_task(
             self._engine.run(self._drive, backends=self._backends, concurrency=self._concurrency, stop=stop)
