@@ -28,13 +28,14 @@ myst_heading_anchors = 3
 
 nitpick_ignore_regex = [
     # The standard library is named, not linked: a build needs no network.
-    (r"py:.*", r"(collections|datetime|enum|os|pathlib|typing)\..*"),
+    (r"py:.*", r"(asyncio|collections|datetime|enum|os|pathlib|typing)\..*"),
     (r"py:.*", r"Any|ClassVar|Iterable|Mapping|Path|Preference|datetime"),
     # What only type checkers import has no module to be found by.
     (r"py:.*", r"Config|Progress"),
     # What is inside, and appears in a public signature only as what it is.
     (r"py:.*", r"(genbridge\.\w+\.)?(Clock|Domain|Journal|Line|Secret|Terms|Transport|T)"),
-    (r"py:.*", r"genbridge\.(config|durations|keys|journal|lines|polling|timing|transport|wire)\..*"),
+    (r"py:.*", r"genbridge\.(config|databases|durations|keys|journal|limits|lines|polling|timing|transport|wire)\..*"),
+    (r"py:.*", r"Attempt|DatabaseUrl|Key|Learned|Lease|Lesson|Report|Rule|Wait"),
 ]
 
 autodoc_member_order = "bysource"
