@@ -35,7 +35,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +88,28 @@ def concluded(
     after = time.monotonic() - began
     wrong = [] if settled else [f"{stage.unsettled(len(markers))} jobs had not ended after {_SETTLED:g} s of calm"]
     told = [_told(client) for client in clients]
+    status, alive = stage.status(), len(fleet.workers)
     drained = fleet.drain_all()
     report, jobs, every = stage.stand.report(), stage.jobs(), [*fleet.silences, *silences]
     stage.leave(report, jobs, every)
     audit = audited(markers, jobs, report, intents=stage.intents(), silences=every, outages=outages)
+    wrong += _misstated(status, alive, len(audit.unknown))
     if own := [arrival for arrival in report.arrivals if arrival.by in {"client", "reader"}]:
         wrong.append(f"the client sent {len(own)} requests itself")
     counts = {**audit.counts(), "the client was told": dict(sum((each for each, _ in told), Counter()))}
+    counts["tickets left"] = sum(status["tickets"].values())
     counts["all ended after, s"] = round(after, 1)
     counts["workers ended after, s"] = [round(seconds, 1) for seconds in drained]
     wrong += [complaint for _, complaints in told for complaint in complaints]
     return Finding(counts=counts, wrong=[*wrong, *audit.wrong(), *fleet.findings]), report
+
+
+def _misstated(status: Mapping[str, Any], alive: int, unknown: int) -> list[str]:
+    """Return what `genbridge worker status` says that is not so, when all jobs have ended."""
+    said = {name: number for name, number in status["jobs"].items() if number}
+    said["workers"] = sum(each["alive"] for each in status["workers"])
+    so = {**({"unknown": unknown} if unknown else {}), "workers": alive}
+    return [] if said == so else [f"`worker status` says {said}, and it is {so}"]
 
 
 def _told(client: Submitter) -> tuple[Counter[str], list[str]]:

@@ -76,14 +76,19 @@ class Stage:
         with log.open("ab") as output:
             return subprocess.Popen(command, stdout=output, stderr=output, cwd=self.folder, env=self.environment())
 
-    def run(self, *words: str) -> str:
-        """Run one of genbridge's commands to its end, and return what it prints."""
+    def run(self, *words: str, codes: Sequence[int] = (0,)) -> str:
+        """Run one of genbridge's commands to its end, and return what it prints; raises `RuntimeError` for another exit code."""
         command = [sys.executable, "-m", "genbridge", *words]
         settings: dict[str, Any] = {"cwd": self.folder, "env": self.environment(), "timeout": _PATIENCE}
         done = subprocess.run(command, check=False, capture_output=True, text=True, **settings)
-        if done.returncode:
+        if done.returncode not in codes:
             raise RuntimeError(f"genbridge {words[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        """Return what `genbridge worker status` says; its exit code tells of jobs in doubt, too."""
+        said: dict[str, Any] = json.loads(self.run("worker", "status", "--db", self.url, "--json", codes=(0, 1, 5)))
+        return said
 
     def environment(self) -> Mapping[str, str]:
         """Return the variables of the processes: none leads to a configuration or a record that is somebody else's."""
