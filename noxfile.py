@@ -169,8 +169,7 @@ def crash(session: nox.Session) -> None:
 def fleet(session: nox.Session) -> None:
     """Kill, stop, cut off and drain workers on one PostgreSQL database, and count; `-- --quick` in a few minutes."""
     install(session, "test", extras="[cli,distributed]")
-    for part in ("kill", "limits", "cut", "drain", "outage"):
-        run_harness(session, "fleet.py", part, *session.posargs)
+    run_harness(session, "fleet.py", "all", *session.posargs)
 
 
 @nox.session(python=COVERED, default=False, requires=["build"])

@@ -2,7 +2,7 @@
 """Let several workers share a PostgreSQL database, do to them what happens to machines, and count what came of it.
 
     python fleet.py kill [--jobs 2000] [--seed 1] [--quick] [--json FILE]
-    python fleet.py limits | cut | drain | outage [--seed 1] [--quick] [--json FILE]
+    python fleet.py limits | cut | drain | outage | all [--seed 1] [--quick] [--json FILE]
 
 Everything is done through the command line (`genbridge db upgrade`, `genbridge worker`) and `Client`, by processes of their own on
 loopback; what was submitted is counted by the service, which is another. Each job takes 5 s there, and each POST 50 to 300 ms.
@@ -36,6 +36,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,7 @@ def kill(folder: Path, options: argparse.Namespace) -> Finding:
         stage = make("kill")
         with Fleet(stage, "abc") as fleet:
             client = Submitter(stage, jobs=jobs, rate=_RATE, patience=4 * seconds + 2 * _SETTLED)
+            client.await_open()
             havoc = Havoc(fleet, chance)
             outages = Outages(fleet, [0.35 * seconds, 0.75 * seconds], chance, lasting=(2.0, 8.0))
             began = time.monotonic()
@@ -220,7 +222,7 @@ def limits(folder: Path, options: argparse.Namespace) -> Finding:
 
 
 def _rate(stage: Stage, options: argparse.Namespace) -> Finding:
-    jobs = 160 if options.quick else 800
+    jobs = 120 if options.quick else 800
     with Fleet(stage, "abc") as fleet:
         client = Submitter(stage, jobs=jobs, rate=10_000.0, patience=_SETTLED)
         until(lambda: stage.stand.tally()[Step.SUBMIT] >= jobs / 2, _TOLD, fleet.tend)
@@ -251,7 +253,7 @@ def _is_early(seconds: float) -> bool:
 
 
 def _cap(stage: Stage, options: argparse.Namespace) -> Finding:
-    jobs = 150 if options.quick else 600
+    jobs = 100 if options.quick else 600
     with Fleet(stage, "abc") as fleet:
         client = Submitter(stage, jobs=jobs, rate=10_000.0, patience=_SETTLED)
         found, report = concluded(stage, fleet, client)
@@ -288,9 +290,10 @@ def cut_inside(folder: Path, options: argparse.Namespace) -> Finding:
     with staged(folder, host=NEAR, verbose=options.folder is not None) as make:
         stage = make("cut")
         with Fleet(stage, "abc", prefixes={"b": prefix, "c": prefix}) as fleet:
-            jobs = int((seconds + 30.0) * _RATE)
+            jobs = int((seconds + (10.0 if options.quick else 30.0)) * _RATE)
             client = Submitter(stage, jobs=jobs, rate=_RATE, patience=seconds + _SETTLED, prefix=prefix)
-            _pause(20.0 if not options.quick else 10.0, fleet)
+            client.await_open()
+            _pause(5.0 if options.quick else 20.0, fleet)
             far = [worker.name for worker in fleet.workers.values() if worker.place != "a"]
             began = time.time()
             wires.cut()
@@ -372,9 +375,10 @@ def outage(folder: Path, options: argparse.Namespace) -> Finding:
     with staged(folder, verbose=options.folder is not None) as make:
         stage = make("outage", job_seconds=10.0)
         with Fleet(stage, "ab") as fleet:
-            jobs = int((seconds + 20.0) * _RATE)
+            jobs = int((seconds + (10.0 if options.quick else 20.0)) * _RATE)
             client = Submitter(stage, jobs=jobs, rate=_RATE, patience=seconds + _SETTLED)
-            outages = Outages(fleet, [10.0], chance, lasting=(seconds, seconds))
+            client.await_open()
+            outages = Outages(fleet, [5.0 if options.quick else 10.0], chance, lasting=(seconds, seconds))
             until(lambda: outages.over, seconds + _TOLD, _each(fleet.tend, outages.tend))
             found, report = concluded(stage, fleet, client, outages=outages.past)
     away = outages.past[0]
@@ -384,16 +388,17 @@ def outage(folder: Path, options: argparse.Namespace) -> Finding:
     return found
 
 
+_ALL = "all"
 _PARTS = {"kill": kill, "limits": limits, "cut": cut, "drain": drain, "outage": outage}
 
 
 def main() -> int:
     """Run from the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("what", choices=list(_PARTS))
+    parser.add_argument("what", choices=[*_PARTS, _ALL])
     parser.add_argument("--jobs", type=int, help="how many jobs (2000; 200 with --quick), of `kill` only")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
-    parser.add_argument("--quick", action="store_true", help="fewer jobs and shorter outages")
+    parser.add_argument("--quick", action="store_true", help="fewer jobs and shorter outages, and two parts at once")
     parser.add_argument("--folder", type=Path, help="where to leave what the processes wrote, for a look at it")
     parser.add_argument("--json", type=Path, help="write the counts to this file too")
     parser.add_argument(_INSIDE, help=argparse.SUPPRESS)
@@ -402,12 +407,38 @@ def main() -> int:
     if programs() is None:
         print("skipped: PostgreSQL is not installed")
         return 0
+    with tempfile.TemporaryDirectory(prefix="genbridge-fleet-") as temporary:
+        folder = options.folder or Path(temporary)
+        return run_all(folder, options) if options.what == _ALL else run_part(folder, options)
+
+
+def run_all(folder: Path, options: argparse.Namespace) -> int:
+    """Run all parts, each as a command of its own; return the exit code."""
+    words = ["--seed", str(options.seed), *(["--quick"] if options.quick else [])]
+    words += ["--folder", str(options.folder)] if options.folder else []
+    words += ["--jobs", str(options.jobs)] if options.jobs else []
+
+    def one(part: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, sys.argv[0], part, *words, "--json", str(folder / f"{part}.json")]
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
+    codes = []
+    with ThreadPoolExecutor(2 if options.quick else 1) as turns:
+        for done in turns.map(one, _PARTS):
+            print(done.stdout, flush=True)
+            codes.append(done.returncode)
+    if options.json:
+        files = {part: folder / f"{part}.json" for part in _PARTS}
+        options.json.write_text(json.dumps({part: json.loads(file.read_text()) for part, file in files.items() if file.exists()}))
+    return max(codes)
+
+
+def run_part(folder: Path, options: argparse.Namespace) -> int:
+    """Run one part; return the exit code."""
     work = cut_inside if options.inside else _PARTS[options.what]
     if options.inside is None:
         print(f"{options.what}, seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="genbridge-fleet-") as temporary:
-        found = work(options.folder or Path(temporary), options)
-    return _said(found, options)
+    return _said(work(folder, options), options)
 
 
 def _said(found: Finding, options: argparse.Namespace) -> int:

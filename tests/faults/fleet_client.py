@@ -2,7 +2,7 @@
 
     python fleet_client.py '{"config": "…", "journal": "postgresql://…", "first": 0, "jobs": 200, "rate": 12.5, "patience": 300}'
 
-Prints, as JSON, what came of each job in the end.
+Prints "open" to stderr once it is connected, and, as JSON, what came of each job in the end.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from genbridge import Client, GenbridgeError, ImageRequest
 
 async def hand_in(*, config: str, journal: str, first: int, jobs: int, rate: float, patience: float) -> dict[str, str]:
     """Hand in jobs, so many a second, and return what came of each."""
-    began = time.monotonic()
     async with Client(config, journal=journal) as client:
+        print("open", file=sys.stderr, flush=True)  # noqa: T201 (whoever started it waits for that)
+        began = time.monotonic()
         works = (_one(client, f"{first + number}", began + number / rate, patience) for number in range(jobs))
         return dict(await asyncio.gather(*works))
 

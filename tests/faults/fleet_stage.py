@@ -154,6 +154,11 @@ class Submitter:
         with self._said.open("wb") as output, self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=output, stderr=log, env=stage.environment())
 
+    def await_open(self) -> None:
+        """Wait until it is connected; raises `RuntimeError` when it does not."""
+        if not until(lambda: self._log.stat().st_size > 0, _PATIENCE):
+            raise RuntimeError("the client does not connect")
+
     @property
     def over(self) -> bool:
         """Whether all of its jobs have ended for it."""
