@@ -154,7 +154,11 @@ def _span(intent: float | None, post: Arrival | None, outages: Sequence[Outage])
 
 def _cause(span: _Span | None, silences: Sequence[Silence]) -> Cause:
     """Return what was done to a worker between the record of a submit's intent and that of its answer."""
-    hits = [silence for silence in silences if span is not None and span.has(silence)]
+    if span is None:
+        return Cause.NOTHING
+    # While it is stopped, it can record nothing either.
+    until = max([span.until, *(silence.until + _COMMITTED for silence in silences if span.has(silence))])
+    hits = [silence for silence in silences if attrs.evolve(span, until=until).has(silence)]
     if any(silence.killed for silence in hits):
         return Cause.KILLED
     return Cause.STOPPED if hits else Cause.NOTHING

@@ -117,6 +117,13 @@ def test_only_what_was_done_to_its_worker_in_a_post_explains_that_it_is_unknown(
     assert {"1": cause} == found.unknown
 
 
+def test_a_post_lasts_as_long_as_its_worker_is_stopped() -> None:
+    """A kill right after a stop falls into the POST that the stop fell into."""
+    done = [silence(0.1, 8.0, killed=False), silence(8.1, 8.1)]
+    found = audited(["1"], [job("1", JobStatus.UNKNOWN)], report(post("1")), silences=done)
+    assert {"1": Cause.KILLED} == found.unknown
+
+
 def test_a_doubt_without_a_cause_breaks_a_promise() -> None:
     """It is said, and names the job."""
     assert ["1 unknown for no reason: ['1']"] == audited(["1"], [job("1", JobStatus.UNKNOWN)], report(post("1"))).wrong()
