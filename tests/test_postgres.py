@@ -166,6 +166,28 @@ async def test_a_write_whose_commit_was_lost_is_done_once(url: DatabaseUrl, lose
     await journal.aclose()
 
 
+async def test_a_connection_that_is_lost_in_the_engines_hands_is_no_failure(url: DatabaseUrl, database: str) -> None:
+    """As it is none in the journal's own."""
+
+    class Cut(Tickets):
+        cut = False
+
+        def give(self, connection: Any, tickets: Sequence[Ticket]) -> None:
+            if not self.cut:
+                self.cut = True
+                pid = connection.info.backend_pid
+                asked(database, f"select pg_terminate_backend({pid})")
+            super().give(connection, tickets)
+
+    with psycopg.connect(database) as connection:
+        connection.execute("create table genbridge.tickets (job_id text, held boolean not null default true)")
+    journal = PostgresJournal(url, engine=Cut())
+    await journal.open()
+    assert await journal.hand_in(a_job(), Budget())
+    assert ["job-1"] == ticketed(database)
+    await journal.aclose()
+
+
 async def test_what_is_asked_while_the_database_is_away_is_done_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody who waits hears of it but in the log, once."""
     with Server() as server:

@@ -168,7 +168,7 @@ class DatabaseStore(Store[Connection]):
         except psycopg.Error as error:
             if self.in_transaction(db):
                 db.execute("rollback")
-            if isinstance(error, _AGAIN):
+            if db.lost or isinstance(error, _AGAIN):
                 raise Lost(str(error)) from error
             return [Outcome(work, failure=self.error("written", error)) for work in batch]
 
