@@ -7,18 +7,23 @@ import asyncio
 import inspect
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 import pytest
+from postgres import Server, free_port
 
 import genbridge
 from genbridge import BlockingClient, Budget, Client, Limits, hookspecs, plugins
 from genbridge.config import BackendConfig, DownloadConfig, JournalConfig, PollConfig, Route
+from genbridge.engine import Tally
+from genbridge.health import Health, exposition
+from genbridge.journal import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,21 +66,50 @@ def blocks(page: Path) -> Iterator[Block]:
         note = comment[1] if comment else note if not line.strip() else ""
 
 
+def script(block: Block) -> str:
+    """Return the commands of a block."""
+    return "\n".join(line[2:] for line in block.code.splitlines() if line.startswith(("$ ", "> ")))
+
+
 class Reader:
     """Does what a page says, from top to bottom, in an empty directory."""
 
-    def __init__(self, page: Path, runner: asyncio.Runner, services: dict[str, str]) -> None:
+    def __init__(self, page: Path, runner: asyncio.Runner, services: dict[str, str], database: Server | None = None) -> None:
         self.page = page
         self.runner = runner
         self.services = services
+        self.database = database
         self.names: dict[str, Any] = {"__name__": "__main__"}
+        self.beside: list[subprocess.Popen[bytes]] = []
+        self.moved = {port: str(free_port()) for port in ("9464", "9465")}
+        if database is not None:
+            self.moved["127.0.0.1:5432"] = f"{database.host}:{database.port}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop what a page had started, as a system does that is shut down, and undo what was done to the server of databases."""
+        for process in self.beside:
+            process.terminate()
+        codes = [process.wait(100) for process in self.beside]
+        if self.database is not None:
+            self.ask("drop database if exists genbridge with (force)", "drop role if exists genbridge")
+        if kind is None:
+            assert [0] * len(codes) == codes, Path("beside.log").read_text(encoding="utf-8")
 
     def read(self, block: Block) -> None:
         """Do what one block says."""
         if block.said("not run"):
             return
+        if (program := block.said("needs")) and shutil.which(program) is None:
+            return
         if file := block.said("file"):
             self.write(Path(file), block.code)
+        elif block.note == "runs on":
+            self.start(block)
+        elif block.language == "sql":
+            self.ask(*block.code.split(";\n"))
         elif block.language == "python":
             self.execute(block)
         elif block.language == "console":
@@ -89,7 +123,26 @@ class Reader:
         for name, lead in self.services.items():
             text = re.sub(rf'^provider = "{name}".*$', rf"\g<0>\n{lead}{haste}", text, flags=re.MULTILINE)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        file.write_text(self.here(text), encoding="utf-8")
+
+    def here(self, text: str) -> str:
+        """Return a text with the ports that are a page's led to free ones, and to the tests' own server."""
+        return re.sub("|".join(map(re.escape, self.moved)), lambda port: self.moved[port[0]], text)
+
+    def ask(self, *statements: str) -> None:
+        """Run SQL as the administrator of the server."""
+        import psycopg
+
+        assert self.database is not None
+        with psycopg.connect(self.database.url(), autocommit=True) as connection:
+            for statement in filter(str.strip, statements):
+                connection.execute(statement.encode())
+
+    def start(self, block: Block) -> None:
+        """Run a command beside the others, until the page has ended."""
+        with Path("beside.log").open("ab") as log:
+            shell = ["sh", "-c", f"exec {self.here(script(block))}"]
+            self.beside.append(subprocess.Popen(shell, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
 
     def execute(self, block: Block) -> None:
         """Run Python, in which `await` works outside of functions too."""
@@ -102,11 +155,10 @@ class Reader:
 
     def command(self, block: Block) -> None:
         """Run the lines that begin with `$`, and their continuations that begin with `>`."""
-        script = "\n".join(line[2:] for line in block.code.splitlines() if line.startswith(("$ ", "> ")))
-        shell = ["sh", "-e", "-c", script]
+        shell = ["sh", "-e", "-c", self.here(script(block))]
         done = subprocess.run(shell, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=100)
         expected = int(block.said("exits") or 0)
-        assert expected == done.returncode, f"{self.page.name}:{block.line}: {script}\n{done.stdout}{done.stderr}"
+        assert expected == done.returncode, f"{self.page.name}:{block.line}: {shell[-1]}\n{done.stdout}{done.stderr}"
 
 
 @pytest.fixture(scope="module")
@@ -146,12 +198,34 @@ def _install_aside(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_code_on_a_page_runs(page: Path, services: dict[str, str]) -> None:
+def test_the_code_on_a_page_runs(page: Path, services: dict[str, str], request: pytest.FixtureRequest) -> None:
     """Whoever follows a page from top to bottom meets no error."""
-    with asyncio.Runner() as runner:
-        reader = Reader(page, runner, services)
-        for block in blocks(page):
+    found = list(blocks(page))
+    asks = any(block.language == "sql" and block.said("not run") is None for block in found)
+    database = request.getfixturevalue("postgres") if asks else None
+    with asyncio.Runner() as runner, Reader(page, runner, services, database) as reader:
+        for block in found:
             reader.read(block)
+
+
+def test_the_commands_of_services_have_the_options_that_are_named() -> None:
+    """A unit of systemd's and a compose file, which are not run, name commands that there are."""
+    text = (DOCS / "how-to" / "run-workers.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^(?:ExecStart=/opt/genbridge/bin/| *command: )genbridge (.*)$", text, flags=re.MULTILINE)
+    assert 3 == len(commands)
+    for command in commands:
+        words = command.replace("%i", "4").split()
+        done = subprocess.run([sys.executable, "-m", "genbridge", *words, "--help"], check=False, capture_output=True, text=True)
+        assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_the_rules_for_alerts_name_metrics_that_there_are() -> None:
+    """And statuses that jobs may have."""
+    text = (DOCS / "how-to" / "run-workers.md").read_text(encoding="utf-8")
+    known = exposition(Health(concurrency=1, counts=Counts(jobs={}), reports=(), tally=Tally(0, 0)))
+    named = re.findall(r"\b(genbridge_[a-z_]+(?:\{[^}]*\})?)", text)
+    assert [] == [metric for metric in named if f"\n{metric} " not in known]
+    assert len(named) > 4
 
 
 def signatures() -> list[str]:

@@ -40,7 +40,7 @@ class Server:
     def __init__(self, *, settings: dict[str, str] | None = None, host: str = "127.0.0.1") -> None:
         self.host = host
         self.password = _PASSWORD
-        self.port = _free_port()
+        self.port = free_port()
         self._settings = {**_SETTINGS, **(settings or {})}
         self._folder = Path(tempfile.mkdtemp(prefix="genbridge-pg-"))
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,7 +130,8 @@ def _as_other() -> dict[str, object]:
     return {"user": _USER, "group": _USER, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return the number of a port of loopback that nobody listens on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
