@@ -190,21 +190,24 @@ class Polls:
         """Record the end of a job, with what it teaches of how long such jobs take."""
         lessons = self.experience.lessons(drive) if job.status is JobStatus.SUCCEEDED else ()
         if await self._writer.write(self._journal.update, lease, job, lessons) is False:
-            await self._reclaim(job)
+            drive.lease = await self._reclaimed(job)
             return
         for lesson in lessons:
             self.experience.take(lesson)
 
-    async def _reclaim(self, job: Job) -> None:
-        """Record an end that the lost lease could not, unless somebody drives the job now; that it never arrived is no such end."""
+    async def _reclaimed(self, job: Job) -> Lease | None:
+        """Record an end that the lost lease could not, unless somebody drives the job now; that it never arrived is no such end.
+
+        Returns the lease that it was recorded by.
+        """
         if job.provider_id is None:
-            return
-        recorded = False
+            return None
         with suppress(JournalError):
             lease = await self._journal.acquire(job.id)
-            recorded = lease is not None and await self._journal.update(lease, job)
-        if not recorded:
-            _log.warning("job %s was taken over by another process, which records its end", job.id)
+            if lease is not None and await self._journal.update(lease, job):
+                return lease
+        _log.warning("job %s was taken over by another process, which records its end", job.id)
+        return None
 
 
 async def ask_again(journal: Journal, drive: Drive) -> None:

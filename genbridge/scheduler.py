@@ -261,13 +261,14 @@ class Scheduler:
         """Drive a job on record until it has ended, or is driven here no more; return its record as it is then.
 
         Returns `None` at once for one that is not there, has ended, or is driven by another process, and while draining; after a
-        while for one that cannot be driven here. Whoever gives up waiting does not stop the job.
+        while for one that cannot be driven here; and in the end where another process has taken the job over. Whoever gives up
+        waiting does not stop the job.
         """
         drive = await self._driven(job_id)
         if drive is None:
             return None
         await drive.ended.wait()
-        return drive.job
+        return None if drive.lease is None else drive.job
 
     async def _driven(self, job_id: str) -> Drive | None:
         try:
