@@ -147,10 +147,18 @@ class BlockingClient:
         save_to: Path | str | None = None,
         retry_failed: bool = False,
         observe: Callable[[Snapshot], None] | None = None,
+        timeout: float | None = None,
     ) -> BlockingHandle:
         """Submit a request and return once the service has accepted it; `observe` is called in another thread."""
         submit = self._client.submit(
-            request, backend=backend, max_cost=max_cost, id=id, save_to=save_to, retry_failed=retry_failed, observe=observe
+            request,
+            backend=backend,
+            max_cost=max_cost,
+            id=id,
+            save_to=save_to,
+            retry_failed=retry_failed,
+            observe=observe,
+            timeout=timeout,
         )
         return self._handle(self._loop.run(submit))
 

@@ -251,6 +251,7 @@ class Client:
         save_to: Path | str | None = None,
         retry_failed: bool = False,
         observe: Callable[[Snapshot], None] | None = None,
+        timeout: float | None = None,
     ) -> Handle:
         """Submit a request and return once the service has accepted it.
 
@@ -260,7 +261,8 @@ class Client:
         once. The job on record is returned then; only one that certainly started nothing is sent anew, and with `retry_failed` one
         that the service failed to make. One on record that was never sent is sent, at its quote of then. `save_to` is the folder
         for its files: when this process does not come to saving them, `resume` does. `observe` is told of all that is seen of the
-        job, such as what it waits for.
+        job, such as what it waits for. `timeout` is for how many seconds the acceptance is waited for, as a worker or a limit may
+        take long; then `JobTimeoutError` is raised, with the `job`, which goes on.
 
         Raises `RequestError` before anything is sent, `BudgetError` when it would cost more than `max_cost` or a cap,
         `BackendError` when the service was not reached or said no, `SubmitUnknownError` when nobody knows; that job is on record.
@@ -268,7 +270,7 @@ class Client:
         if id is not None:
             _check_id(id)
         save_to = None if save_to is None else lasting_folder(save_to)
-        wish = Wish(max_cost=max_cost, id=id, save_to=save_to, retry_failed=retry_failed, observe=observe)
+        wish = Wish(max_cost=max_cost, id=id, save_to=save_to, retry_failed=retry_failed, observe=observe, timeout=timeout)
         return await self._carry_out(request, backend, wish)
 
     async def _carry_out(self, request: Request, backend: str | None, wish: Wish) -> Handle:
@@ -315,7 +317,7 @@ class Client:
         handle = Handle(self._driver, job)
         drive = await handle._attach(wish.observe)  # noqa: SLF001 (the two are one module's)
         if job.status is JobStatus.PENDING and (self.watches or drive.lease is not None):
-            await self._driver.accepted(drive)
+            await self._driver.accepted(drive, wish.timeout)
         return handle
 
     async def _submit(self, account: Account, plan: Plan, wish: Wish, *, patience: float) -> Handle:
@@ -343,6 +345,7 @@ class Client:
             patience=patience,
             alone=wish.alone and not account.plugin.supports("recover"),
             listen=wish.observe,
+            timeout=wish.timeout,
         )
         if drive is None:
             known = await self._record.get(job.id) or job
@@ -374,13 +377,14 @@ class Client:
         that were never sent are sent, unless `send` is false, which leaves them as they are. With `wait`, return when each has
         ended or cannot be settled now, and its files are saved as far as they can be.
 
-        Where workers drive the jobs, each that none of them has is given to one, those in doubt among them, and followed here.
+        Where workers drive the jobs it is every unfinished job on record: each that none of them has is given to one, those in
+        doubt among them, and all are followed here.
 
         A job that cannot be driven, as its backend is not configured any more or its provider's package is broken, keeps no other
         from its end. With `wait` the error is raised after that; without, by whoever asks that job's handle.
         """
         errors: list[GenbridgeError] = []
-        jobs = [*await self._record.unfinished(), *await self._record.unsaved()]
+        jobs = [*await self._unfinished(), *await self._record.unsaved()]
         handles = [Handle(self._driver, job, send=send) for job in jobs if send or job.status is not JobStatus.PENDING]
         for some in _in_pages(handles):
             errors += filter(None, await asyncio.gather(*map(_attached, some)))
@@ -456,9 +460,16 @@ class Client:
     async def unsent(self) -> list[Job]:
         """Return the jobs on record that were never sent and that no living process is about to send, oldest first.
 
-        `resume` sends them; `Handle.cancel` drops one, and releases what it reserves.
+        `resume` sends them; `Handle.cancel` drops one, and releases what it reserves. Where workers drive the jobs, those that one
+        of them is about to send are among them.
         """
-        return [job for job in await self._record.unfinished() if job.status is JobStatus.PENDING]
+        return [job for job in await self._unfinished() if job.status is JobStatus.PENDING]
+
+    async def _unfinished(self) -> list[Job]:
+        """Return the unfinished jobs that are this process's to see to, oldest first: those that it may drive, or follow."""
+        if not self.watches:
+            return list(await self._record.unfinished())
+        return [job async for job in pages(self._record, status=None, backend=None, unfinished=True, limit=None)][::-1]
 
     async def check_caps(self, quotes: Iterable[Quote], *, max_cost: float | None = None) -> None:
         """Raise `BudgetError` when jobs at those quotes, all together, would exceed a cap of their backends now."""

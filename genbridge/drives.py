@@ -136,18 +136,23 @@ class Drive:
         self.accepted.set()
         self.accepted = PASSED
 
-    async def until_accepted(self) -> None:
-        """Wait until the service has the job; raises what went wrong."""
-        await self.accepted.wait()
+    async def until_accepted(self, clock: Clock, seconds: float | None) -> None:
+        """Wait until the service has the job, for so many seconds or without end; raises what went wrong."""
+        if seconds is None:
+            await self.accepted.wait()
+        elif not await self.accepted.wait_for(clock, seconds):
+            raise self._overtime(seconds)
         if self.error is not None and self.job.status is not JobStatus.CANCELLED and self.job.provider_id is None:
             raise self.error
 
     async def until_ended(self, clock: Clock, seconds: float) -> None:
         """Wait until the job has ended, for so many seconds; raises `JobTimeoutError`."""
-        if await self.ended.wait_for(clock, seconds):
-            return
+        if not await self.ended.wait_for(clock, seconds):
+            raise self._overtime(seconds)
+
+    def _overtime(self, seconds: float) -> JobTimeoutError:
         note = f" ({self.snapshot.note})" if self.snapshot.note else ""
-        raise JobTimeoutError(
+        return JobTimeoutError(
             f"job {self.job.id} on backend {self.job.backend!r} is {self.job.status} after {seconds:g} s{note}; it goes on: "
             "wait again, or collect it later by its id",
             job=self.job,

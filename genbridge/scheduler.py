@@ -130,13 +130,22 @@ class Scheduler:
     # What the client asks for.
 
     async def submit(
-        self, job: Job, account: Account, budget: Budget, *, patience: float, alone: bool, listen: Listener | None
+        self,
+        job: Job,
+        account: Account,
+        budget: Budget,
+        *,
+        patience: float,
+        alone: bool,
+        listen: Listener | None,
+        timeout: float | None = None,
     ) -> Drive | None:
         """Record a job, submit it and return when the service has accepted it; raises what went wrong.
 
         Returns `None` when a job of that id is on record already. A submit that was certainly not accepted is tried again for
         `patience` seconds. `alone` waits until no other such POST to the backend is without its answer. `listen` is told of
-        everything that is seen of the job. Whoever gives up waiting does not stop the job.
+        everything that is seen of the job. `timeout` is for how many seconds acceptance is waited for. Whoever gives up waiting
+        does not stop the job.
         """
         self._check_open()
         drive = self._drives.get(job.id)
@@ -147,12 +156,12 @@ class Scheduler:
             _ = self._tasks.start(self._guard(drive, self._submits.begin, drive, patience))
         elif listen is not None:
             drive.follow(listen)
-        await self.accepted(drive)
+        await self.accepted(drive, timeout)
         return None if drive.on_record else drive
 
-    async def accepted(self, drive: Drive) -> None:
-        """Wait until the service has accepted a job; raises what went wrong."""
-        await drive.until_accepted()
+    async def accepted(self, drive: Drive, timeout: float | None = None) -> None:
+        """Wait until the service has accepted a job, for so many seconds or without end; raises what went wrong."""
+        await drive.until_accepted(self._clock, timeout)
 
     async def attach(self, job: Job, *, send: bool = True) -> Drive:
         """Drive a job on record to its end, or watch it while another process does; `send` says whether also one never sent."""

@@ -93,11 +93,13 @@ class Watcher:
         patience: float,  # noqa: ARG002 (how long one that is refused is tried again is for the worker's configuration to say)
         alone: bool,  # noqa: ARG002 (each worker sees to that by itself)
         listen: Listener | None,
+        timeout: float | None = None,
     ) -> Drive | None:
         """Record a job for a worker to submit, and return when the service has accepted it; raises what went wrong.
 
         Returns `None` when a job of that id is on record already. `listen` is told of everything that is recorded of the job.
-        Whoever gives up waiting does not stop the job.
+        `timeout` is for how many seconds acceptance is waited for once the job is on record. Whoever gives up waiting does not stop
+        the job.
         """
         self._check_open()
         drive = self._drives.get(job.id)
@@ -107,7 +109,7 @@ class Watcher:
             _ = self._tasks.start(self._guard(drive, self._hand_in))
         elif listen is not None:
             drive.follow(listen)
-        await self.accepted(drive)
+        await self.accepted(drive, timeout)
         return None if drive.on_record else drive
 
     async def _hand_in(self, drive: Drive) -> None:
@@ -119,9 +121,10 @@ class Watcher:
         drive.started = self._clock.monotonic()
         self._agenda.put(drive, _FIRST_LOOK)
 
-    async def accepted(self, drive: Drive) -> None:
-        """Wait until the service has accepted a job; raises what went wrong."""
-        await drive.until_accepted()
+    async def accepted(self, drive: Drive, timeout: float | None = None) -> None:
+        """Wait until the service has accepted a job, for so many seconds or without end; raises what went wrong."""
+        await drive.answered.wait()
+        await drive.until_accepted(self._clock, timeout)
 
     async def attach(self, job: Job, *, send: bool = True) -> Drive:
         """Follow a job on record, and call for a worker where it has none; `send` says whether also for one never sent."""

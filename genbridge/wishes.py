@@ -27,7 +27,8 @@ class Wish:
 
     With `alone`, no other such POST to a backend that cannot be asked what became of one is under way at the same time, so that
     whatever ends this process leaves one in doubt there at the most. `agreed` are the most credits that it may cost, where somebody
-    was told a price: on whichever backend of a route, and also when the price has risen since.
+    was told a price: on whichever backend of a route, and also when the price has risen since. `timeout` is for how many seconds
+    acceptance by the service is waited for.
     """
 
     max_cost: float | None = None
@@ -37,6 +38,7 @@ class Wish:
     alone: bool = False
     agreed: float | None = None
     observe: Listener | None = None
+    timeout: float | None = None
 
     def of_try(self, number: int) -> Wish:
         """Return it with the id of the try of that number, if the caller gave an id."""

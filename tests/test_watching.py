@@ -122,6 +122,32 @@ async def test_a_submit_returns_when_the_service_has_accepted_the_job(hall: Hall
         assert handle.usual is None
 
 
+async def test_who_waits_for_so_long_only_has_a_job_that_goes_on(hall: Hall) -> None:
+    """It is on record, and the first worker that comes takes it."""
+    async with hall.client() as client:
+        with pytest.raises(JobTimeoutError, match="pending after 3 s") as caught:
+            await hall.service.clock.run(client.submit(REQUEST, timeout=3.0))
+        async with hall.worker():
+            await hall.service.clock.run(client.handle(caught.value.job).result())
+    assert 1 == len(hall.service.posts)
+
+
+async def test_jobs_that_a_worker_holds_back_can_be_followed_and_dropped(hall: Hall) -> None:
+    """Though it has them, they were not sent: they are unfinished jobs of this client like any other."""
+    config = a_config(max_concurrent=1)
+    hall.service.polls.extendleft([running()] * 20)
+    async with hall.worker(config), hall.client() as client:
+        first = await hall.service.clock.run(client.submit(REQUEST))
+        with pytest.raises(JobTimeoutError) as caught:
+            await hall.service.clock.run(client.submit(REQUEST, timeout=9.0))
+        assert [caught.value.job.id] == [job.id for job in await client.unsent()]
+        followed = await client.resume(wait=False)
+        assert {first.id, caught.value.job.id} == {handle.id for handle in followed}
+        await hall.service.clock.run(client.handle(caught.value.job).cancel())
+        assert [] == await client.unsent()
+    assert 1 == len(hall.service.posts)
+
+
 async def test_events_come_as_the_worker_records_them(hall: Hall) -> None:
     """Nobody waits for the slow look."""
     hall.service.polls.extendleft([running(progress=0.5), running(progress=0.5)])

@@ -19,7 +19,7 @@ from genbridge.cli.progress import Line, board, label
 from genbridge.cli.request import takes_request
 from genbridge.cli.session import Session, pass_session, shared, with_json
 from genbridge.cli.times import utc_now
-from genbridge.errors import BudgetError, GenbridgeError
+from genbridge.errors import BudgetError, GenbridgeError, JobTimeoutError
 from genbridge.folders import lasting_folder
 from genbridge.types import Job, JobStatus, Quote, Request, Snapshot
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from genbridge.client import Client, Handle
 
 T = TypeVar("T")
+
+_LEAVES = 5.0
+"""Seconds for which who does not wait for the end waits for a worker to have the job accepted: what is wrong shows by then."""
 
 
 timeout_option = click.option(
@@ -101,7 +104,7 @@ class Terms:
 @saves_files
 @max_cost_option
 @click.option("--dry-run", is_flag=True, help="Check it and say what it would cost; send nothing.")
-@click.option("--no-wait", is_flag=True, help="Print the job's id once it is accepted, and leave.")
+@click.option("--no-wait", is_flag=True, help="Print the job's id once it is accepted, or handed in to workers, and leave.")
 @with_json
 @shared
 @pass_session
@@ -234,6 +237,11 @@ async def _carry_out_one(session: Session, client: Client, order: Order, line: L
     line.submitting()
     try:
         handle = await _submit(session, client, order, line, terms)
+    except JobTimeoutError as error:
+        if terms.wait:
+            line.fail(error.job, utc_now())
+            return order.outcome(error, job=error.job)
+        handle = client.handle(error.job)
     except GenbridgeError as error:
         line.fail(getattr(error, "job", None), utc_now())
         return order.outcome(error, job=getattr(error, "job", None))
@@ -255,9 +263,16 @@ async def _submit(session: Session, client: Client, order: Order, line: Line, te
             session.observe(given, snapshot.status)
 
     save_to = terms.directory if terms.wait else None
+    patience = (terms.timeout if terms.wait else _LEAVES) if client.watches else None
     try:
         handle = await client.submit(
-            order.request, backend=order.wish, max_cost=terms.max_cost, id=given, save_to=save_to, observe=observe
+            order.request,
+            backend=order.wish,
+            max_cost=terms.max_cost,
+            id=given,
+            save_to=save_to,
+            observe=observe,
+            timeout=patience,
         )
     except GenbridgeError:
         session.observe(given, None)

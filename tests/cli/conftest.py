@@ -177,6 +177,8 @@ class FakeClient:
     """What was learned of how long models take."""
     watches: bool = False
     """Whether workers drive its jobs."""
+    patience: list[float | None] = attrs.field(factory=list)
+    """For how long acceptance was to be waited for."""
     used: dict[str, Usage] = attrs.field(factory=lambda: defaultdict(Usage))
 
     async def __aenter__(self) -> Self:
@@ -207,8 +209,10 @@ class FakeClient:
         save_to: Path | str | None = None,
         retry_failed: bool = False,
         observe: Callable[[Snapshot], None] | None = None,
+        timeout: float | None = None,
     ) -> FakeHandle:
         self.asked.append(("submit", request, backend, max_cost))
+        self.patience.append(timeout)
         self.wanted.append((id, save_to, retry_failed))
         for snapshot in self.seen if observe else ():
             observe(snapshot)

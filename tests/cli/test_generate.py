@@ -428,6 +428,17 @@ def test_an_interruption_before_anything_was_sent_says_only_that(cli: Cli, clien
     assert "interrupted\n" == cli("generate", "kite").stderr
 
 
+@pytest.mark.parametrize(("words", "seconds"), [(["--no-wait"], 5.0), (["--timeout", "7"], 7.0), ([], None)])
+def test_who_does_not_wait_for_ever_does_not_wait_for_ever_for_a_worker(
+    cli: Cli, client: Any, words: list[str], seconds: float | None
+) -> None:
+    """One that drives its jobs itself is as long about it as it takes."""
+    cli("generate", "a fox", "--no-download", *words)
+    client.watches = True
+    cli("generate", "a fox", "--no-download", *words)
+    assert [None, seconds] == client.patience
+
+
 def test_a_job_that_was_refused_is_not_shown_as_under_way(cli: Cli, client: Any) -> None:
     """An interruption after that speaks of the other one only."""
     client.fails["result video"] = lambda _job: KeyboardInterrupt()

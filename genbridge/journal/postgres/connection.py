@@ -35,9 +35,9 @@ _VALUE = re.compile(r"\?|(?<!:):([a-z_]+)")
 
 
 def options(url: DatabaseUrl, **more: Any) -> dict[str, Any]:
-    """Return how psycopg connects; what the URL itself says goes before ours."""
+    """Return how psycopg connects; what the URL itself says goes before ours, but for where the tables are."""
     said = psycopg.conninfo.conninfo_to_dict(url.reveal())
-    session = " ".join(filter(None, [_SESSION, str(said.pop("options", ""))]))
+    session = " ".join(filter(None, [str(said.pop("options", "")), _SESSION]))
     return {**_OPTIONS, **said, "options": session, **more}
 
 

@@ -124,7 +124,8 @@ class DatabaseStore(Store[Connection]):
 
     def error(self, what: str, error: Exception) -> JournalError:
         """Return the error that says what (a participle) could not be done."""
-        said = " ".join(self._url.struck_from(str(error)).split())
+        words = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+        said = " ".join(self._url.struck_from(words or str(error)).split())
         if trouble := self._url.trouble(said):
             return JournalError(trouble)
         return JournalError(f"the journal {str(self._url)!r} cannot be {what} ({said}); look at the database and at its URL")
