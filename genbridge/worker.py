@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _SWEEP = 5.0
 """Seconds between two looks for jobs and tickets that nobody has."""
+_SWEPT = 0.9 * _SWEEP
+"""Seconds since another worker's look in which there is no need for one; a tenth less, as no two workers tick alike."""
 _REPORT = 5.0
 """Seconds between two reports of how this worker is doing."""
 _LOOK = 15.0
@@ -113,7 +115,7 @@ class Worker:
         """Have jobs and tickets that nobody has given out again, unless it is this process that was away."""
         if not self._scheduler.pulse.is_steady:
             return
-        if count := await self._journal.sweep():
+        if count := await self._journal.sweep(_SWEPT):
             _log.info("%d jobs that nobody had are given out again", count)
 
     # How it is doing.

@@ -109,7 +109,7 @@ class BoardJournal(InlineJournal):
             if job is not None and job.finished_at is None and await self.attention(job_id) is Attention.NONE:
                 self.board.give(job_id)
 
-    async def sweep(self) -> int:
+    async def sweep(self, every: float = 0.0) -> int:
         return 0
 
     async def ask_cancel(self, job_id: str) -> bool:
