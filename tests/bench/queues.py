@@ -21,7 +21,7 @@ POST_SPREAD = 0.3
 PLACES = 100
 """How many paid POSTs a worker has under way at once."""
 SWEEP = 5.0
-"""Seconds between two sweeps of a worker."""
+"""Seconds between two sweeps of the workers, and two reports of each."""
 ENDED = 5.0
 """Seconds after the last job came until all are accepted, where there is no queue."""
 LEAST = 120.0
@@ -42,6 +42,7 @@ class Setup:
     commit: float | None = None
     loop: float = 0.0
     """Seconds for which a worker's one core is busy with a job before it is recorded; 0 where only the rest is looked at."""
+    places: float = PLACES
     capped: bool = False
     """Whether there is a cap on how many jobs are under way, so that they are counted before each submit."""
 
@@ -186,6 +187,7 @@ class Fleet:
         self._takes = {name: setup.write(getattr(costs, name)) for name in WRITES}
         self._takes["intend"] += setup.capped * flight * costs.capped_job_ms / 1000
         self._loop = setup.loop
+        self._places = setup.places
         self._claim = costs.claim_ms / 1000
         writer = partial(Writer, self.clock, self.lock, costs, setup)
         self.clients = [writer() for _ in range(setup.clients)]
@@ -193,12 +195,14 @@ class Fleet:
         self._tickets: deque[Callable[[Worker], None]] = deque()
         self.waits: dict[int, float] = {}
         self._sweep = (costs.sweep_ms + costs.sweep_job_ms * flight) / 1000
-        for worker in self.workers:
-            self.clock.after(self._chance.random() * SWEEP, partial(self._sweeps, worker))
+        self.clock.after(self._chance.random() * SWEEP, self._sweeps)
 
-    def _sweeps(self, worker: Worker) -> None:
-        self.clock.after(SWEEP, partial(self._sweeps, worker))
-        worker.writer.ask(self._sweep, _nothing)
+    def _sweeps(self) -> None:
+        """Have one of the workers sweep, and all say how they are."""
+        self.clock.after(SWEEP, self._sweeps)
+        self._chance.choice(self.workers).writer.ask(self._sweep, _nothing)
+        for worker in self.workers:
+            worker.writer.ask(0.0, _nothing)
 
     def submit(self, number: int) -> None:
         """Have a job handed in, and remember how long it waited for everything but the service."""
@@ -230,7 +234,7 @@ class Fleet:
         self.take(worker, partial(self._place, worker, intend))
 
     def _place(self, worker: Worker, then: Callable[[], None]) -> None:
-        if worker.posts < PLACES:
+        if worker.posts < self._places:
             worker.posts += 1
             then()
         else:
