@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -187,10 +188,12 @@ class _Hands:
         self._driven: dict[str, asyncio.Task[None]] = {}
         self._last: list[int] = []
         self._worker: Worker | None = None
+        self._returned: Callable[[asyncio.Task[Any]], None] | None = None
 
     async def work(self, worker: Worker, stop: asyncio.Event) -> None:
         """Run a worker until it ends, or is to."""
         self._worker = worker
+        self._returned = partial(_given_back, worker)
         stopping = asyncio.create_task(_stop(worker, stop))
         try:
             await worker.run()  # type: ignore[no-untyped-call]
@@ -203,24 +206,29 @@ class _Hands:
         task = self._driven.get(job_id)
         if task is None:
             task = self._driven[job_id] = asyncio.create_task(self._driven_by_us(job_id))
-            task.add_done_callback(lambda _: self._driven.pop(job_id, None))
-        await asyncio.shield(task)
+        # As `asyncio.shield`, which takes a kilobyte for each of thousands of jobs.
+        ended = asyncio.get_running_loop().create_future()
+        task.add_done_callback(partial(_tell, ended))
+        await ended
 
     async def _driven_by_us(self, job_id: str) -> None:
-        async with self._places:
-            try:
+        try:
+            async with self._places:
                 await self._drive(job_id)
-            except Exception:  # noqa: BLE001 (Procrastinate would print it, and go on as if nothing were)
-                _log.exception("job %s: a bug in genbridge; its ticket is given back", job_id)
+        except Exception:  # noqa: BLE001 (Procrastinate would print it, and go on as if nothing were)
+            _log.exception("job %s: a bug in genbridge; its ticket is given back", job_id)
+        finally:
+            del self._driven[job_id]
 
     def _note(self) -> None:
         """Look after the task of Procrastinate's that this ticket is in, and after the worker that has it."""
-        worker, task = self._worker, asyncio.current_task()
+        worker, returned, task = self._worker, self._returned, asyncio.current_task()
         assert worker is not None  # noqa: S101
+        assert returned is not None  # noqa: S101
         assert task is not None  # noqa: S101
         if worker.worker_id is not None and worker.worker_id not in self._last:
             self._last.append(worker.worker_id)
-        task.add_done_callback(lambda done: _given_back(done, worker))
+        task.add_done_callback(returned)
 
     async def give_up_last(self, pool: AsyncConnectionPool) -> None:
         """Give up the tickets of earlier workers of this process: what they are for is driven on, or is the sweeper's."""
@@ -234,9 +242,20 @@ class _Hands:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._driven.clear()
 
 
-def _given_back(task: asyncio.Task[Any], worker: Worker) -> None:
+def _tell(waiter: asyncio.Future[None], task: asyncio.Task[None]) -> None:
+    """Have whoever waits for a task go on, or end with it."""
+    if waiter.done():
+        return
+    if task.cancelled():
+        waiter.cancel()
+    else:
+        waiter.set_result(None)
+
+
+def _given_back(worker: Worker, task: asyncio.Task[Any]) -> None:
     """Stop a worker that cannot give a ticket back, as nobody else would be given it while the worker lives."""
     error = None if task.cancelled() else task.exception()
     if error is not None and isinstance(error.__cause__, psycopg.OperationalError):
