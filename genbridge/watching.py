@@ -113,7 +113,12 @@ class Watcher:
         return None if drive.on_record else drive
 
     async def _hand_in(self, drive: Drive) -> None:
-        drive.on_record = not await self._journal.hand_in(drive.job, drive.budget)
+        try:
+            drive.on_record = not await self._journal.hand_in(drive.job, drive.budget)
+        except JournalError as error:
+            raise JournalError(
+                f"{error.message}; job {drive.job.id} may be on record all the same: look for it by its id"
+            ) from error
         if drive.on_record:
             self._end(drive, None)
             return

@@ -725,6 +725,22 @@ async def test_closing_waits_a_moment_for_a_job_that_is_being_handed_in(
     assert seconds == hall.service.clock.elapsed
 
 
+class Lossy(BoardJournal):
+    """A journal that is not reached any more for its answer."""
+
+    async def hand_in(self, job: Job, budget: Budget) -> bool:
+        await super().hand_in(job, budget)
+        raise JournalError("the journal cannot be reached")
+
+
+async def test_a_job_of_which_nobody_knows_whether_it_was_handed_in_is_named(hall: Hall) -> None:
+    """A worker may send it, so that to hand it in once more as another could pay twice."""
+    async with hall.client(Lossy(hall.path, hall.board)) as client:
+        with pytest.raises(JournalError, match="job wish may be on record all the same: look for it by its id"):
+            await client.submit(REQUEST, id="wish")
+        assert await client._record.get("wish")
+
+
 async def test_a_job_that_is_removed_from_the_record_is_waited_for_no_more(hall: Hall) -> None:
     """As a person may do."""
     journal = hall.journal()
