@@ -303,6 +303,9 @@ class Scheduler:
         self._cancels.expect(job_id)
         try:
             lease, job = await self._journal.take(job_id)
+        except JournalError:
+            await self._writer.write_now_or_later(self._give_back, job_id)
+            raise
         finally:
             heard = self._cancels.heard(job_id)
         if lease is None or job is None or self._closed:  # whoever closes lets go of whatever is ours
@@ -315,9 +318,17 @@ class Scheduler:
                 await self._begin(drive)
         except BaseException:
             self._drives.pop(job_id, None)
-            await self._journal.release(lease)
+            await self._writer.write_now_or_later(self._journal.release, lease)
             raise
         return drive
+
+    async def _give_back(self, job_id: str) -> None:
+        """Let go of a job that may be ours on record without being driven here: while we live nobody else would take it."""
+        if self._shared is None or job_id in self._drives:
+            return
+        lease = await self._journal.acquire(job_id)
+        if lease is not None:
+            await self._shared.hand_over([lease])
 
     def _made(self, job: Job, lease: Lease) -> Drive:
         account = self._account(job.backend, job.provider)

@@ -244,6 +244,27 @@ async def test_a_journal_that_cannot_be_written_fails_no_job_that_was_not_sent(h
     assert JobStatus.SUCCEEDED is ended.status
 
 
+async def test_a_job_that_may_have_been_taken_all_the_same_is_let_go_of(hall: Hall) -> None:
+    """Its owner lives, so that nobody else would take it, and the sweep passes it over."""
+
+    class Lossy(BoardJournal):
+        lost = False
+
+        async def take(self, job_id: str) -> tuple[Lease | None, Job | None]:
+            found = await super().take(job_id)
+            if not self.lost:
+                self.lost = True
+                raise JournalError("the journal was not reached for the answer")
+            return found
+
+    async with hall.client() as client:
+        job = await left(client)
+        async with working(hall, journal=Lossy(hall.path, hall.board)):
+            await settle()
+            ended = await hall.service.clock.run(client.handle(job).result())
+    assert job.id == ended.job_id
+
+
 async def test_a_bug_leaves_the_job_to_whoever_takes_it_next(hall: Hall, caplog: pytest.LogCaptureFixture) -> None:
     """It is in the log, and the job, which may be paid for, is nobody's for no longer than until the next sweep."""
 
