@@ -228,10 +228,12 @@ class Submits:
         try:
             if drive.alone:
                 await self._others_answered(drive)
+            wait = await self._held_up(drive)
+            # Only now, as the job may have been cancelled or let go of while it waited for somebody else.
             if drive.stop.is_set():
                 await self.cancelled(drive)
             elif drive.lease is not None and not self._stopped:
-                answer = await self._held_up(drive) or await self._begin_submit(drive, drive.lease)
+                answer = wait or await self._begin_submit(drive, drive.lease)
         finally:
             if not isinstance(answer, Attempt):
                 self._places.release()
@@ -241,7 +243,7 @@ class Submits:
         """Return how long to wait for something else than the journal's limits."""
         if self._pulse.is_late:
             return Wait(_SILENT_PAUSE, f"the journal was not reached for {self._pulse.silence:.0f} s")
-        if self._limiter is None:
+        if self._limiter is None or self._stopped or drive.stop.is_set():
             return None
         return await self._limiter.reserve(drive.job.backend, drive.job.model, drive.account.rules(drive.job))
 

@@ -349,6 +349,28 @@ async def test_a_client_asks_the_limiter_before_it_records_that_it_is_about_to_s
     assert [7.0] == hall.service.times[:1]
 
 
+async def test_a_job_that_was_handed_over_while_a_limiter_was_asked_is_not_sent(hall: Hall) -> None:
+    """Its lease is good until another takes it, but nobody here would wait for the answer."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def reserve(self, backend: str, model: str, rules: Sequence[Rule]) -> Wait | None:
+            asked.set()
+            await answered.wait()
+            return None
+
+    async with hall.client() as client, working(hall) as shop:
+        shop.scheduler._submits._limiter = Slow()
+        job = await left(client)
+        await asked.wait()
+        await hall.service.clock.run(shop.scheduler.drain())
+        answered.set()
+        await settle()
+        known = await client._record.get(job.id)
+    assert JobStatus.PENDING is (known and known.status)
+    assert [] == hall.service.posts
+
+
 # Signs of life.
 
 
