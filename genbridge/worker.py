@@ -76,6 +76,8 @@ class Worker:
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            self._draining = True
+            beside.append(asyncio.create_task(self._tried(self._report)))  # not awaited, as the journal may be away
             await self._drain()
             await taking
         finally:
@@ -88,9 +90,8 @@ class Worker:
         self._scheduler.hurry()
 
     async def _drain(self) -> None:
-        self._draining = True
         _log.info("no more jobs are taken; %d are let go of", self._scheduler.driving)
-        await asyncio.gather(self._scheduler.drain(), self._tried(self._report))
+        await self._scheduler.drain()
 
     async def _drive(self, job_id: str) -> None:
         job = await self._scheduler.drive(job_id)

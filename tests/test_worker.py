@@ -547,6 +547,24 @@ async def test_a_journal_that_is_away_holds_draining_up_for_seconds_only(hall: H
     assert "1 jobs could not be handed over" in caplog.text
 
 
+async def test_a_journal_that_is_away_does_not_hold_the_end_up_by_a_report(hall: Hall) -> None:
+    """That the worker drains is of use only as long as it does."""
+
+    class Away(BoardJournal):
+        async def report(self, report: Report) -> None:
+            if report.draining:
+                await back.wait()
+
+    back = asyncio.Event()
+    async with working(hall, journal=Away(hall.path, hall.board)) as shop:
+        await settle()
+        shop.stop.set()
+        await settle()
+        working_on = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]
+        back.set()
+    assert "Worker.run" not in working_on
+
+
 # Cancels.
 
 
