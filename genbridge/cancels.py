@@ -39,11 +39,12 @@ class Cancels:
         self._journal.listen(self._told, Heard.CANCELS)
 
     def _told(self, job_id: str) -> None:
-        """Look into the cancel of a job, or where that is not known, of every job that is driven here."""
+        """Look into the cancel of a job, or where that is not known, of every job that is driven or being taken here."""
         drive = self._drives.get(job_id)
         if drive is not None:
             _ = self._tasks.start(self.look(drive))
         elif not job_id:
+            self._taken = dict.fromkeys(self._taken, True)
             _ = self._tasks.start(self._look_at_all())
         elif job_id in self._taken:
             self._taken[job_id] = True
@@ -73,7 +74,10 @@ class Cancels:
             self._under_way.discard(drive.job.id)
 
     async def _carry_out(self, drive: Drive) -> None:
-        """Cancel a job; that nothing speaks against it is said of one that goes on until the service has stopped it."""
+        """Cancel a job; that nothing speaks against it is said of one that goes on here until the service has stopped it.
+
+        Of one that was let go of meanwhile nothing is said, so that whoever takes it next cancels it.
+        """
         _log.info("job %s is to be cancelled", drive.job.id)
         objection = ""
         try:
@@ -83,5 +87,5 @@ class Cancels:
         except Exception as error:  # noqa: BLE001 (whoever asked must hear of it)
             _log.exception("job %s: a bug in genbridge", drive.job.id)
             objection = f"a bug in genbridge ({type(error).__name__}); job {drive.job.id} goes on"
-        if not drive.job.status.terminal:
+        if not drive.job.status.terminal and (objection or not drive.ended.is_set()):
             await self._writer.write(self._journal.answer_cancel, drive.job.id, objection)

@@ -675,6 +675,52 @@ async def test_cancels_that_may_have_been_missed_are_looked_for(hall: Hall) -> N
         assert [JobStatus.CANCELLED] == [job.status for job in shop.ended]
 
 
+async def test_a_cancel_that_is_missed_while_a_job_is_being_taken_is_looked_for(hall: Hall) -> None:
+    """As when the line to the database comes back just then."""
+
+    class Slow(BoardJournal):
+        async def take(self, job_id: str) -> tuple[Lease | None, Job | None]:
+            found = await super().take(job_id)
+            self.board.asked[job_id] = None
+            self.board.tell(Heard.CANCELS, "")
+            await settle()
+            return found
+
+    async with hall.client() as client:
+        job = await left(client)
+        async with working(hall, journal=Slow(hall.path, hall.board)) as shop:
+            await hall.service.clock.run(shop.scheduler.drive(job.id))
+        known = await client._record.get(job.id)
+    assert JobStatus.CANCELLED is (known and known.status)
+    assert [] == hall.service.posts
+
+
+async def test_a_cancel_of_a_job_that_is_let_go_of_is_left_to_whoever_takes_it(hall: Hall) -> None:
+    """An answer would say that it is done, and the next worker would send the job."""
+    given_up = asyncio.Event()
+
+    class Away(BoardJournal):
+        async def begin_submit(self, lease: Lease, rules: Sequence[Rule], budget: Any = None) -> Attempt | Wait | None:
+            await given_up.wait()
+            raise JournalError("the journal is away")
+
+    async with hall.client() as client:
+        job = await left(client)
+        async with working(hall, journal=Away(hall.path, hall.board)):
+            await settle()
+            cancelling = asyncio.create_task(client.handle(job).cancel())
+            await settle()
+            given_up.set()
+            await settle()
+        assert {job.id: None} == hall.board.asked
+        async with working(hall) as other:
+            await hall.service.clock.run(other.scheduler.drive(job.id))
+            await hall.service.clock.run(cancelling)
+        known = await client._record.get(job.id)
+    assert JobStatus.CANCELLED is (known and known.status)
+    assert [] == hall.service.posts
+
+
 # How it is doing.
 
 
