@@ -59,12 +59,26 @@ class Faithless(Connection):
         return super().execute(statement, values)
 
 
+class Hindered(Faithless):
+    """One on which the lock is not had in time, once."""
+
+    refused: bool = False
+
+    def execute(self, statement: str, values: Any = None, /) -> Any:
+        if statement.startswith("select pg_advisory") and not self.refused:
+            self.refused = True
+            raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+        return super().execute(statement, values)
+
+
 class FaithlessStore(DatabaseStore):
     """A store whose connections may be lost at a commit."""
 
+    kind: type[Connection] = Faithless
+
     def connect(self) -> Connection:
         db = super().connect()
-        db.__class__ = Faithless
+        db.__class__ = self.kind
         self.connection: Any = db
         return db
 
@@ -185,6 +199,18 @@ async def test_a_connection_that_is_lost_in_the_engines_hands_is_no_failure(url:
     await journal.open()
     assert await journal.hand_in(a_job(), Budget())
     assert ["job-1"] == ticketed(database)
+    await journal.aclose()
+
+
+async def test_a_write_in_doubt_is_asked_for_until_the_database_answers(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it answers that it takes too long: whoever waits must hear of it."""
+    monkeypatch.setattr(FaithlessStore, "kind", Hindered)
+    journal = FaithlessJournal(url)
+    await journal.open()
+    journal._tables.connection.lose = "after"
+    assert await asyncio.wait_for(journal.add(a_job(), Budget(jobs=1)), 10)
+    assert journal._tables.connection.refused
+    assert 1 == (await journal.usage("studio")).ever.jobs
     await journal.aclose()
 
 

@@ -187,13 +187,15 @@ class DatabaseStore(Store[Connection]):
             raise
 
     def _is_on_record(self, db: Connection) -> bool:
-        """Whether the last transaction was committed, once it has come to an end at the database."""
-        db.execute("begin")
+        """Whether the last transaction was committed, once it has come to an end at the database; raises `Lost` to ask again."""
         try:
+            db.execute("begin")
             db.execute("select pg_advisory_xact_lock(lock_number())")
             row = db.execute(_NUMBER, (self._drivers.name,)).fetchone()
+        except psycopg.Error as error:
+            raise Lost(str(error)) from error
         finally:
-            if not db.lost:
+            if self.in_transaction(db):
                 db.execute("rollback")
         return row is not None and row[0] == self._number
 
