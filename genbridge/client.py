@@ -117,13 +117,14 @@ class Client:
         cls,
         *,
         speed: float = 20.0,
-        journal: DatabaseUrl | Path | str | None = None,
+        journal: Path | str | None = None,
         state: Path | None = None,
         providers: Mapping[str, object] | None = None,
     ) -> Self:
         """Return a client of the providers' emulators, run in this process: no key, no network, no cost.
 
-        Their time passes `speed` times faster than ours. `state` is a file that keeps them between processes.
+        Their time passes `speed` times faster than ours. `state` is a file that keeps them between processes. A database is no
+        place for the record of its jobs, as workers there would have the services themselves make them.
         """
         from genbridge.sandbox import Sandbox  # noqa: PLC0415 (the server is loaded when it is used)
 
@@ -171,6 +172,8 @@ class Client:
     def _make_journal(self, config: Config) -> Journal:
         place = self._place(config)
         if isinstance(place, DatabaseUrl):
+            if self._sandbox is not None:
+                raise ConfigError(f"the sandbox needs a file, as workers of {place} might send its jobs; name one as journal")
             return open_journal(place, engine=self._make_engine(config, place))
         if place is None or isinstance(place, Path):
             return open_journal(place, now=lambda: self._clock.now().timestamp())

@@ -592,6 +592,12 @@ async def test_the_same_image_request_runs_on_all_three_services(backend: str, t
     assert b"\x89PNG" == paths[0].read_bytes()[:4]
 
 
+async def test_the_sandbox_leaves_no_jobs_where_workers_would_pay_for_them() -> None:
+    """They drive whatever is left in a database, and know its backends by the same names."""
+    with pytest.raises(ConfigError, match="workers of postgresql://somewhere/jobs might send its jobs"):
+        await Client.sandbox(journal="postgresql://somewhere/jobs").__aenter__()
+
+
 async def test_the_sandbox_picks_whichever_service_can() -> None:
     """Without a backend's name, a video goes where videos are made."""
     async with Client.sandbox(speed=1000) as client:

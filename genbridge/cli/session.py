@@ -35,19 +35,19 @@ _ADVICE = re.compile(r"`genbridge (jobs|worker)\b")
 def connect(session: Session) -> Client:
     """Return the client that a run works with: the configured one, or the sandbox's."""
     if session.sandbox:
-        _check_no_database(session)
         folder = _state_folder()
-        return genbridge.Client.sandbox(journal=session.journal or folder / "sandbox.db", state=folder / "sandbox.json")
+        return genbridge.Client.sandbox(journal=_sandbox_file(session) or folder / "sandbox.db", state=folder / "sandbox.json")
     transport = None if session.submits else Line()
     if session.journal is not None:
         return genbridge.Client(session.config, journal=session.journal, transport=transport)
     return genbridge.Client(session.config, transport=transport)
 
 
-def _check_no_database(session: Session) -> None:
-    """Raise `ConfigError` for a sandbox with a database: its workers would send what is left there to the services themselves."""
-    if session.journal is not None and not isinstance(session.journal, Path):
-        raise ConfigError(f"the sandbox needs a file, as workers of {session.journal} might send its jobs; leave --journal out")
+def _sandbox_file(session: Session) -> Path | None:
+    """Return the file that is named for the sandbox's jobs; raises `ConfigError` for a database, as workers would pay for them."""
+    if session.journal is None or isinstance(session.journal, Path):
+        return session.journal
+    raise ConfigError(f"the sandbox needs a file, as workers of {session.journal} might send its jobs; leave --journal out")
 
 
 def open_ledger(session: Session) -> Ledger:
