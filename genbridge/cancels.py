@@ -32,6 +32,8 @@ class Cancels:
         self._drives = drives
         self._stop = stop
         self._under_way: set[str] = set()
+        self._again: set[str] = set()
+        """Those under way of which more was heard since."""
         self._taken: dict[str, bool] = {}
 
     def listen(self) -> None:
@@ -61,17 +63,27 @@ class Cancels:
         return self._taken.pop(job_id, False)
 
     async def look(self, drive: Drive) -> None:
-        """Cancel a job that is driven here, if somebody asks for that."""
-        if drive.job.id in self._under_way:
+        """Cancel a job that is driven here, if somebody asks for that, and look once more when something is heard meanwhile."""
+        job_id = drive.job.id
+        if job_id in self._under_way:
+            self._again.add(job_id)
             return
-        self._under_way.add(drive.job.id)
+        self._under_way.add(job_id)
+        try:
+            await self._look_once(drive)
+            while job_id in self._again:
+                self._again.remove(job_id)
+                await self._look_once(drive)
+        finally:
+            self._under_way.remove(job_id)
+            self._again.discard(job_id)
+
+    async def _look_once(self, drive: Drive) -> None:
         try:
             if await self._journal.cancel_asked(drive.job.id) and not drive.ended.is_set():
                 await self._carry_out(drive)
         except JournalError as error:
             _log.warning("job %s: nobody knows whether it is to be cancelled: %s", drive.job.id, error)
-        finally:
-            self._under_way.discard(drive.job.id)
 
     async def _carry_out(self, drive: Drive) -> None:
         """Cancel a job; that nothing speaks against it is said of one that goes on here until the service has stopped it.

@@ -695,6 +695,28 @@ async def test_a_cancel_that_is_missed_while_a_job_is_being_taken_is_looked_for(
     assert [] == hall.service.posts
 
 
+async def test_a_cancel_that_is_asked_for_during_a_look_is_seen(hall: Hall) -> None:
+    """What the look finds may be older than what was heard."""
+    hall.studio = KeyedStudio()
+    hall.service.deletes.append(running(status="cancelled"))
+
+    class Slow(BoardJournal):
+        async def cancel_asked(self, job_id: str) -> bool:
+            found = await super().cancel_asked(job_id)
+            if not found:
+                self.board.asked[job_id] = None
+                self.board.tell(Heard.CANCELS, job_id)
+                await settle()
+            return found
+
+    async with working(hall, journal=Slow(hall.path, hall.board)) as shop, hall.client() as client:
+        await handed_in(hall, client)
+        hall.board.tell(Heard.CANCELS, "")
+        await settle()
+        await settle()
+        assert [JobStatus.CANCELLED] == [job.status for job in shop.ended]
+
+
 async def test_a_cancel_of_a_job_that_is_let_go_of_is_left_to_whoever_takes_it(hall: Hall) -> None:
     """An answer would say that it is done, and the next worker would send the job."""
     given_up = asyncio.Event()
