@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from genbridge.journal.drivers import FileDrivers, Owner
+from genbridge.journal.postgres.drivers import SharedDrivers
 from genbridge.journal.schema import bring_up_to_date
 
 MACHINE = Owner.me()
@@ -144,6 +145,16 @@ def test_old_signs_of_life_are_forgotten(db: sqlite3.Connection) -> None:
     me = times.drivers()
     me.beat(db)
     assert [me.name] == [name for (name,) in db.execute("select owner from drivers")]
+
+
+@pytest.mark.parametrize("start", ["", MACHINE.start])
+def test_only_a_machine_that_is_surely_this_one_is_asked_for_a_process(start: str) -> None:
+    """Of one that is named by its host alone there may be two on one database, each with processes of its own."""
+    drivers = SharedDrivers()
+    drivers._me = attrs.evolve(MACHINE, start=start)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert bool(start) is drivers._gone(str(attrs.evolve(drivers._me, pid=ended.pid)))
 
 
 def test_a_name_reads_back() -> None:

@@ -37,4 +37,5 @@ class SharedDrivers:
 
     def _gone(self, name: str) -> bool:
         owner = Owner.read(name)
-        return owner is not None and owner.gone(self._me)
+        # Where no start is known the machine is only named by its host, as another may be.
+        return owner is not None and bool(owner.start) and owner.gone(self._me)
