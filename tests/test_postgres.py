@@ -214,6 +214,18 @@ async def test_a_write_in_doubt_is_asked_for_until_the_database_answers(url: Dat
     await journal.aclose()
 
 
+async def test_no_write_fails_as_it_waits_for_those_of_others(url: DatabaseUrl, database: str) -> None:
+    """Though the database has limits of its own, which are made for other programs."""
+    name, limits = database.rpartition("/")[2], ("statement_timeout", "lock_timeout")
+    with psycopg.connect(database, autocommit=True) as connection:
+        for limit in limits:
+            connection.execute(f"alter database {name} set {limit} = '1s'".encode())
+    journal = PostgresJournal(url)
+    await journal.open()
+    assert ["0", "0"] == await journal._store.look(lambda db: [db.execute(f"show {limit}").fetchone()[0] for limit in limits])
+    await journal.aclose()
+
+
 async def test_what_is_asked_while_the_database_is_away_is_done_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody who waits hears of it but in the log, once."""
     with Server() as server:

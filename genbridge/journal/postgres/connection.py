@@ -28,7 +28,11 @@ _OPTIONS: Mapping[str, Any] = {
     "tcp_user_timeout": 10_000,
     "target_session_attrs": "read-write",
 }
-_SESSION = f"-c search_path={SCHEMA} -c idle_in_transaction_session_timeout={_IDLE} -c synchronous_commit=on"
+_SESSION = (
+    f"-c search_path={SCHEMA} -c idle_in_transaction_session_timeout={_IDLE} -c synchronous_commit=on "
+    # Whoever waits for the lock is not to fail: who holds it is timed.
+    "-c statement_timeout=0 -c lock_timeout=0"
+)
 _HINTS = re.compile(r" or fail| indexed by \w+")
 """What is said to SQLite alone, and changes nothing of what a statement does."""
 _VALUE = re.compile(r"\?|(?<!:):([a-z_]+)")
