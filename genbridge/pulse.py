@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from math import inf
+
+from genbridge.timing import uptime
 
 LATE = 18.0
 """Seconds without a sign of life after which nothing is sent: six tenths of those after which others may take a job over."""
@@ -17,7 +18,7 @@ _STEADY = 30.0
 class Pulse:
     """Signs of life of this process. `machine` tells seconds that never go back."""
 
-    def __init__(self, machine: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, machine: Callable[[], float] = uptime) -> None:
         self._machine = machine
         self._last = machine()
         self._gap = -inf

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -25,7 +24,7 @@ from genbridge.journal import NOT_SENT, Attempt, Journal, Lease, Paused
 from genbridge.limits import Limiter, Rule, Wait
 from genbridge.polls import Polls
 from genbridge.pulse import Pulse
-from genbridge.timing import Clock, Signal
+from genbridge.timing import Clock, Signal, uptime
 from genbridge.types import Failure, JobStatus, Request, Snapshot, Verdict
 from genbridge.writer import Writer
 
@@ -181,7 +180,7 @@ class Submits:
 
         It may have found by then that the service has no such job. As with the signs of life, it is the machine's time that counts.
         """
-        if time.monotonic() - drive.intended > _INTENT_LASTS or self._pulse.is_late:
+        if uptime() - drive.intended > _INTENT_LASTS or self._pulse.is_late:
             where = f"job {drive.job.id} on backend {drive.job.backend!r}"
             raise TransportError(f"{where} was not sent: this process was stopped before it could be", verdict=Verdict.NOT_SENT)
 
@@ -264,7 +263,7 @@ class Submits:
     async def _intend(self, drive: Drive, write: Awaitable[T]) -> T:
         """Record an intent; from here on closing waits until what came of it is on record."""
         drive.answered = Signal()
-        drive.intended = time.monotonic()
+        drive.intended = uptime()
         try:
             return await write
         except BaseException as error:

@@ -45,6 +45,14 @@ class SystemClock:
         return random.random()  # noqa: S311 (jitter is no secret)
 
 
+def uptime() -> float:
+    """Return seconds since the machine was started, those that it slept through among them where it can tell.
+
+    Other machines wait meanwhile, and take jobs over.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class Signal:
     """What an `asyncio.Event` is, at little cost: thousands of jobs have several each, on which mostly nobody waits."""
 

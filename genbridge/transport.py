@@ -28,6 +28,7 @@ from genbridge import __version__
 from genbridge.addresses import is_loopback
 from genbridge.errors import PluginError, TransportError
 from genbridge.keys import Secret
+from genbridge.timing import uptime
 from genbridge.types import Verdict
 from genbridge.wire import Call, Reply
 
@@ -173,7 +174,7 @@ class _Trace:
 
     has_body: bool
     paid: bool
-    begun: float = attrs.field(factory=time.monotonic)
+    begun: float = attrs.field(factory=uptime)
     started: bool = False
     sent: bool = False
 
@@ -184,7 +185,7 @@ def _tracing() -> aiohttp.TraceConfig:
 
     async def connected(_: Any, context: SimpleNamespace, __: Any) -> None:
         trace = context.trace_request_ctx
-        if trace.paid and time.monotonic() - trace.begun > _CONNECTED_WITHIN:
+        if trace.paid and uptime() - trace.begun > _CONNECTED_WITHIN:
             raise _StoppedError
 
     async def sent(_: Any, context: SimpleNamespace, __: Any) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 from genbridge.testing.clock import FakeClock
-from genbridge.timing import Clock, Signal, SystemClock
+from genbridge.timing import Clock, Signal, SystemClock, uptime
 
 
 async def test_the_clock_of_this_machine_tells_its_time() -> None:
@@ -17,6 +18,13 @@ async def test_the_clock_of_this_machine_tells_its_time() -> None:
     assert before <= clock.monotonic()
     assert UTC is clock.now().tzinfo
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_the_time_since_the_machine_was_started_goes_on_while_it_sleeps() -> None:
+    """So it is never less than what does not."""
+    least = time.monotonic()
+    slept = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic() if hasattr(time, "CLOCK_BOOTTIME") else 0.0
+    assert least + slept - 0.1 <= uptime() <= time.monotonic() + slept + 0.1
 
 
 def test_the_chances_of_this_machine_are_fractions() -> None:
