@@ -386,7 +386,7 @@ async def test_whoever_asks_for_jobs_to_be_driven_gets_one_ticket_for_each(journ
 
 
 async def test_it_is_known_who_sees_to_a_job(journal: PostgresJournal, url: DatabaseUrl, database: str) -> None:
-    """A living driver, or else whoever takes its ticket, or else nobody; nobody either where it has ended."""
+    """A living driver, or whoever takes its ticket, also where a dead driver had it, or nobody; and nobody where it has ended."""
     other = PostgresJournal(url, engine=Tickets())
     await other.open()
     await journal.hand_in(a_job(), Budget())
@@ -394,8 +394,10 @@ async def test_it_is_known_who_sees_to_a_job(journal: PostgresJournal, url: Data
     lease = await journal.acquire("job-1")
     assert lease is not None
     assert Attention.DRIVEN is await other.attention("job-1")
-    await journal.release(lease)
     asked(database, "delete from tickets returning job_id")
+    asked(database, "update drivers set beat = beat - 31 returning beat")
+    assert Attention.TICKETED is await other.attention("job-1")
+    await journal.release(lease)
     assert Attention.NONE is await other.attention("job-1")
     await journal.update(lease, ended(a_job()))
     assert Attention.NONE is await other.attention("job-1")

@@ -227,7 +227,7 @@ class SharedJournal(Journal, Protocol):
 
 
 class Attention(StrEnum):
-    """Who sees to a job: a living driver has it, or a ticket for it is out, or nobody."""
+    """Who sees to a job: a living driver has it, or a ticket for it is out or soon will be, or nobody."""
 
     DRIVEN = "driven"
     TICKETED = "ticketed"

@@ -229,7 +229,8 @@ class PostgresJournal(SqlJournal):
                 return Attention.NONE
             if not self._drivers.free(db, row[2]):
                 return Attention.DRIVEN
-            ticketed = self._engine is not None and self._engine.ticketed(db.raw, [job_id])
+            given_soon = row[2] not in {None, self.owner}  # by the sweep, as its driver is dead
+            ticketed = given_soon or (self._engine is not None and self._engine.ticketed(db.raw, [job_id]))
             return Attention.TICKETED if ticketed else Attention.NONE
 
         return await self._store.look(work)
