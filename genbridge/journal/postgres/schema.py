@@ -181,8 +181,14 @@ create trigger jobs_counted_anew after update on jobs for each row when (
 ) execute function count_jobs();
 
 -- The engine writes down what becomes of each ticket, which nobody reads: the journal says what becomes of the job.
-alter table procrastinate_jobs disable trigger procrastinate_trigger_status_events_insert_v1;
-alter table procrastinate_jobs disable trigger procrastinate_trigger_status_events_update_v1;
+do $$
+declare
+  name text;
+begin
+  for name in select tgname from pg_trigger where tgrelid = 'procrastinate_jobs'::regclass and tgname ~ '_status_events_' loop
+    execute format('alter table procrastinate_jobs disable trigger %I', name);
+  end loop;
+end $$;
 
 -- Who listens hears of it at the commit.
 create function tell() returns trigger language plpgsql as $$
