@@ -23,7 +23,7 @@ from genbridge.words import did_you_mean, listed
 SCHEMES = ("postgresql", "postgres")
 NOWHERE = "nobody knows where the record of jobs is"
 SEAMS = "genbridge.seams"
-"""The group of entry points of packages that bring other journals, engines and limiters."""
+"""The entry point group of packages that offer a journal, an engine or a limiter."""
 
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"

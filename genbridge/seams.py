@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pluggy
 
-from genbridge.databases import DatabaseUrl
+from genbridge.databases import SEAMS, DatabaseUrl
 from genbridge.engine import Engine
 from genbridge.errors import ConfigError, GenbridgeError, PluginError
 from genbridge.hookspecs import hookspec
@@ -25,9 +25,6 @@ from genbridge.words import did_you_mean, listed
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
-
-SEAMS = "genbridge.seams"
-"""The entry point group of packages that offer a journal, an engine or a limiter."""
 
 _PROJECT = "genbridge"
 
