@@ -111,6 +111,8 @@ class Worker:
             await step()
         except JournalError as error:
             _log.info("%s", error)
+        except Exception:  # noqa: BLE001 (what is done from time to time must not end by it)
+            _log.exception("a bug in genbridge")
 
     async def _sweep(self) -> None:
         """Have jobs and tickets that nobody has given out again, unless it is this process that was away."""

@@ -433,6 +433,25 @@ async def test_a_worker_sweeps_every_five_seconds(hall: Hall, sweeps: list[float
     assert [4.5] * 5 == sweeps
 
 
+async def test_a_bug_in_a_sweep_does_not_end_the_next(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else nobody would hear that a worker does half of its work only."""
+    counted: list[float] = []
+
+    async def sweep(self: BoardJournal, every: float = 0.0) -> int:
+        counted.append(every)
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(BoardJournal, "sweep", sweep)
+    async with working(hall):
+        await settle()
+        hall.service.clock.advance(5)
+        await settle()
+    assert 2 == len(counted)
+    assert "a bug in genbridge" in caplog.text
+
+
 async def test_a_worker_that_was_away_does_not_sweep_before_the_others_had_time_to_come_back(
     hall: Hall, sweeps: list[float]
 ) -> None:
