@@ -50,8 +50,8 @@ _SILENT_PAUSE = 1.0
 """Seconds between two looks whether the journal is reached again."""
 _MOST_DOUBTS = 3
 """How many submits in a row may be left in doubt before a backend is left alone."""
-_DOUBTFUL_PAUSE, _LONGEST_PAUSE = 60.0, 900.0
-"""Seconds for which it is then, twice as long each time, and at the most."""
+_DOUBTFUL_PAUSES = (60.0, 120.0, 240.0, 480.0, 900.0)
+"""Seconds for which it is then; the last for all that follow."""
 _LOOK_UPS = (0.0, 2.0, 8.0, 30.0, 85.0)
 """Waits, in seconds, before each look-up of an ambiguous submit."""
 _QUICK_LOOK_UPS = 3
@@ -328,7 +328,7 @@ class Submits:
         self._doubts[backend] += 1
         count = self._doubts[backend]
         if self.patient and count >= _MOST_DOUBTS:
-            pause = min(_DOUBTFUL_PAUSE * 2 ** (count - _MOST_DOUBTS), _LONGEST_PAUSE)
+            pause = _DOUBTFUL_PAUSES[min(count - _MOST_DOUBTS, len(_DOUBTFUL_PAUSES) - 1)]
             _log.warning("backend %r left %d submits in a row in doubt: nothing is sent to it for %g s", backend, count, pause)
             await self._writer.write(self._journal.pause, backend, pause, Paused.SUBMITS)
 

@@ -311,6 +311,18 @@ async def test_a_service_that_leaves_three_submits_in_doubt_is_left_alone(hall: 
     assert hall.service.times[-1] - fourth < 60.0
 
 
+async def test_however_many_submits_are_in_doubt_a_service_is_asked_again_in_a_quarter_of_an_hour(hall: Hall) -> None:
+    """As many may be under way when it stops to answer."""
+    hall.service.submits.appendleft(LOST)
+    async with working(hall) as shop, hall.client() as client:
+        shop.scheduler._submits._doubts["main"] = 2000
+        with pytest.raises(SubmitUnknownError):
+            await hall.service.clock.run(client.submit(REQUEST))
+        last = hall.service.times[-1]
+        await handed_in(hall, client)
+    assert 900.0 <= hall.service.times[-1] - last < 902.0
+
+
 async def test_a_limiter_of_somebodys_is_asked_before_each_submit(hall: Hall) -> None:
     """The journal is given no rules then."""
     asked: list[tuple[str, str, int]] = []
