@@ -51,7 +51,7 @@ class Engine(Protocol):
         concurrency: int,
         stop: asyncio.Event,
     ) -> None:
-        """Have tickets' jobs driven, so many at once, until `stop` is set; of all backends where none are named.
+        """Have tickets' jobs driven, so many of each backend at once, until `stop` is set; of all where none are named.
 
         It outlives outages of the database. A `drive` under way is not awaited after `stop`.
         """

@@ -129,10 +129,19 @@ class Procrastinate:
         concurrency: int,
         stop: asyncio.Event,
     ) -> None:
-        """Have tickets' jobs driven until `stop` is set, through every outage of the database."""
+        """Have tickets' jobs driven until `stop` is set, through every outage of the database.
+
+        Each backend that is named has `concurrency` places of its own, so that jobs that wait for one keep no other's from theirs.
+        """
         _hush()
+        lines: list[Sequence[str] | None] = [None] if backends is None else [[_queue(backend)] for backend in backends]
+        await asyncio.gather(*(self._work_line(drive, queues, concurrency, stop) for queues in lines))
+
+    async def _work_line(
+        self, drive: Callable[[str], Awaitable[None]], queues: Sequence[str] | None, concurrency: int, stop: asyncio.Event
+    ) -> None:
+        """Do the same for the jobs in some queues."""
         hands = _Hands(drive, concurrency)
-        queues = None if backends is None else [_queue(backend) for backend in backends]
         try:
             await self._work_again(hands, queues, concurrency, stop)
         finally:

@@ -244,6 +244,16 @@ async def test_what_is_asked_while_the_database_is_away_is_done_when_it_is_back(
     assert server.password not in caplog.text
 
 
+async def test_a_session_that_has_become_read_only_is_left_for_another(url: DatabaseUrl) -> None:
+    """As after a failover that leaves the sessions of the old server open."""
+    journal = FaithlessJournal(url)
+    await journal.open()
+    journal._tables.connection.raw.execute("set default_transaction_read_only = on")
+    assert await journal.add(a_job(), Budget())
+    assert a_job() == await journal.get("job-1")
+    await journal.aclose()
+
+
 async def test_a_database_that_stays_away_is_given_up(url: DatabaseUrl) -> None:
     """As one that cannot be written."""
     with Server() as server:

@@ -227,6 +227,17 @@ async def test_so_many_are_driven_at_once(url: DatabaseUrl) -> None:
         assert {"job-3"} == {await driver.begun.get()}
 
 
+async def test_jobs_of_one_backend_take_no_place_of_anothers(url: DatabaseUrl) -> None:
+    """As one that lets few through may have thousands wait."""
+    driver = Driver()
+    give(url, "job-1", "job-2", "job-3")
+    give(url, "job-4", backend="other")
+    async with running(url, driver.drive, backends=["main", "other"], concurrency=2):
+        begun = {await driver.begun.get() for _ in range(3)}
+        assert "job-4" in begun
+        await until(url, Tally(1, 3))
+
+
 async def test_stopping_waits_for_no_drive(url: DatabaseUrl) -> None:
     """What is driven is let go of; the journal and the sweeper see to it."""
     driver = Driver()

@@ -35,7 +35,9 @@ _HOMES = {"status": Home("workers", "Show the workers, and how many jobs are in 
 @click.group(cls=Commands, homes=_HOMES, invoke_without_command=True)
 @database_option
 @click.option("-b", "--backend", "names", multiple=True, metavar="BACKEND", help="Only jobs of it; may be given again.")
-@click.option("--concurrency", type=click.IntRange(min=1), default=2000, show_default=True, help="The most jobs at once.")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), default=2000, show_default=True, help="The most jobs of each backend at once."
+)
 @click.option("--metrics", "port", type=click.IntRange(0, 65535), metavar="PORT", help="Serve /metrics and /health there.")
 @click.option("--metrics-host", "host", default=_LOOPBACK, show_default=True, metavar="HOST", help="The address to serve them on.")
 @click.option("--log-jobs", is_flag=True, help="Print a line for each job that has ended.")
@@ -93,7 +95,7 @@ async def _serve(
         client = await stack.enter_async_context(Client(config, journal=journal, engine=IN_PROCESS))
         worker = Worker(client, engine, journal, backends=backends, concurrency=concurrency, ended=told)
         await _serve_metrics(stack, worker, *served)
-        remark(f"driving jobs of {', '.join(backends)} on {url}, up to {concurrency} at once")
+        remark(f"driving jobs of {', '.join(backends)} on {url}, up to {concurrency} of each at once")
         await worker.run(_stopped(worker))
     remark("stopped; its jobs were handed over")
 

@@ -27,6 +27,13 @@ _PAUSES = (0.1, 0.2, 0.5, 1.0)
 """Seconds before each try to reach it again; the last for all that follow."""
 _AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.LockNotAvailable)
 """What is over when the same is done once more."""
+_STALE = (
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.AdminShutdown,
+    psycopg.errors.CrashShutdown,
+    psycopg.errors.CannotConnectNow,
+)
+"""What is over on another connection, as when a server has become a standby and leaves its sessions open."""
 _ENTER = "select enter(?, ?, ?)"
 _NUMBER = "select batch from drivers where owner = ?"
 
@@ -167,6 +174,8 @@ class DatabaseStore(Store[Connection]):
         except Lost:
             raise
         except psycopg.Error as error:
+            if isinstance(error, _STALE):
+                db.close()
             if self.in_transaction(db):
                 db.execute("rollback")
             if db.lost or isinstance(error, _AGAIN):
