@@ -42,6 +42,7 @@ from typing import Any
 
 import attrs
 from fleet_counts import Outage, Silence, audited, drives, most_at_once, recoveries, spread
+from fleet_page import write
 from fleet_stage import JOB_SECONDS, SUBMIT_SECONDS, Stage, Submitter, staged, until
 from fleet_wires import NEAR, Wires, missing
 from fleet_workers import Fleet, Havoc, Outages
@@ -401,6 +402,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer jobs and shorter outages, and two parts at once")
     parser.add_argument("--folder", type=Path, help="where to leave what the processes wrote, for a look at it")
     parser.add_argument("--json", type=Path, help="write the counts to this file too")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write what `all` has counted to a page of the documentation")
+    parser.add_argument("--from", type=Path, metavar="FILE", dest="source", help="take it from what --json wrote of `all`")
     parser.add_argument(_INSIDE, help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ.pop("PYTHONSAFEPATH", None)
@@ -414,12 +417,23 @@ def main() -> int:
 
 def run_all(folder: Path, options: argparse.Namespace) -> int:
     """Run all parts, each as a command of its own; return the exit code."""
+    said = json.loads(options.source.read_text()) if options.source else _run_all(folder, options)
+    if options.json:
+        options.json.write_text(json.dumps(said))
+    code: int = said["code"]
+    if options.write and not code:
+        write(options.write, said["parts"], said["seed"])
+    return code
+
+
+def _run_all(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     words = ["--seed", str(options.seed), *(["--quick"] if options.quick else [])]
     words += ["--folder", str(options.folder)] if options.folder else []
     words += ["--jobs", str(options.jobs)] if options.jobs else []
+    files = {part: folder / f"{part}.json" for part in _PARTS}
 
     def one(part: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, sys.argv[0], part, *words, "--json", str(folder / f"{part}.json")]
+        command = [sys.executable, sys.argv[0], part, *words, "--json", str(files[part])]
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
     codes = []
@@ -427,10 +441,8 @@ def run_all(folder: Path, options: argparse.Namespace) -> int:
         for done in turns.map(one, _PARTS):
             print(done.stdout, flush=True)
             codes.append(done.returncode)
-    if options.json:
-        files = {part: folder / f"{part}.json" for part in _PARTS}
-        options.json.write_text(json.dumps({part: json.loads(file.read_text()) for part, file in files.items() if file.exists()}))
-    return max(codes)
+    parts = {part: json.loads(file.read_text()) for part, file in files.items() if file.exists()}
+    return {"seed": options.seed, "code": max(codes), "parts": parts}
 
 
 def run_part(folder: Path, options: argparse.Namespace) -> int:
