@@ -17,8 +17,8 @@ _INTRODUCTION = """\
 
 What was done to workers that share a PostgreSQL database, and what came of it. The database, the service, the workers and the
 client are processes of their own; a job takes {job:g} s at the service and a POST {least:g} to {most:g} s, unless it says
-otherwise. What was submitted is counted at the service, and compared with what is on record. Where the system allows it, each worker
-is as on a machine of its own: nobody can tell by a process id that it has gone.
+otherwise. What was submitted is counted at the service, and compared with what is on record. Where the system allows it, each
+worker is as on a machine of its own: nobody can tell by a process id that it has gone.
 
 `nox -s fleet` runs all of it, and fails where a promise does not hold: no job is lost, submitted twice or fails, and what became
 of one is unknown only where its worker was killed, stopped or cut off inside its POST. `nox -s fleet -- --quick` takes three
@@ -31,8 +31,8 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
         "Workers and the database are killed",
         """\
 There are three workers. Each second one of them is killed, or stopped for half a second to 45, unless no other would be at work;
-who was killed is started again a second later. The database is killed twice, and comes back after some seconds. A job that was given
-to a worker which is killed as well is driven again later. At last one worker is killed with nothing else going on.""",
+who was killed is started again a second later. The database is killed twice, and comes back after some seconds. A job that was
+given to a worker which is killed as well is driven again later. At last one worker is killed with nothing else going on.""",
     ),
     "limits": (
         "Limits over three workers",
