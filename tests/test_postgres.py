@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -492,10 +493,25 @@ async def test_workers_report_how_they_are_doing(url: DatabaseUrl) -> None:
     await journal.report(report)
     await journal.report(attrs.evolve(report, driving=3))
     clock.seconds += 40
-    assert [attrs.evolve(report, owner=journal.owner, driving=3, silent=40.0)] == await journal.reports()
+    (seen,) = await journal.reports()
+    assert (attrs.evolve(report, owner=journal.owner, driving=3, silent=40.0), False) == (seen, seen.alive)
     clock.seconds += 86400
     assert [] == await journal.reports()
     await journal.aclose()
+
+
+async def test_a_worker_that_is_gone_is_no_more_alive_than_its_jobs_are_driven(journal: PostgresJournal, url: DatabaseUrl) -> None:
+    """As soon as it is known of its process on this machine, and also once it was buried, though it was heard of just now."""
+    gone = PostgresJournal(url)
+    await gone.open()
+    gone._drivers.name = gone.owner.replace(f":{os.getpid()}:", ":999999999:")
+    await gone.report(Report(host="a", pid=999999999, version="1", concurrency=9))
+    await gone.add(a_job(status=JobStatus.RUNNING), Budget())
+    seen = [([report.alive for report in await journal.reports()], (await journal.counts()).undriven)]
+    await journal.sweep()
+    seen.append(([report.alive for report in await journal.reports()], (await journal.counts()).undriven))
+    assert [([False], 1)] * 2 == seen
+    await gone.aclose()
 
 
 async def test_what_had_better_be_looked_at_is_counted(url: DatabaseUrl) -> None:

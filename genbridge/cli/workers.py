@@ -16,6 +16,7 @@ from genbridge.cli.output import print_json, workers_form
 from genbridge.cli.session import Session, database_option, pass_session, shared, with_json
 from genbridge.cli.table import print_table
 from genbridge.cli.times import age, span, utc_now
+from genbridge.pulse import LATE
 from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
@@ -70,11 +71,25 @@ def _show(reports: Sequence[Report], counts: Counts, tally: Tally) -> None:
 
 
 def _row(report: Report) -> Sequence[str]:
-    state = "dead" if not report.alive else "draining" if report.draining else "alive"
     started = age(datetime.fromtimestamp(report.started, UTC), utc_now())
-    driving = f"{report.driving} of {report.concurrency}"
-    heard = f"{span(report.silent)} ago"
-    return (f"{report.host}:{report.pid}", state, heard, driving, str(report.ended), f"{started} ago", ", ".join(report.backends))
+    driving = f"{report.driving} of {report.concurrency}" if report.alive else "-"
+    return (
+        f"{report.host}:{report.pid}",
+        _state(report),
+        f"{span(report.silent)} ago",
+        driving,
+        str(report.ended),
+        f"{started} ago",
+        ", ".join(report.backends),
+    )
+
+
+def _state(report: Report) -> str:
+    if not report.alive:
+        return "dead"
+    if report.silent > LATE:
+        return "silent"
+    return "draining" if report.draining else "alive"
 
 
 def _advise(session: Session, reports: Sequence[Report], counts: Counts) -> None:

@@ -243,7 +243,7 @@ class Heard(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """How a worker is doing. `silent` is how many seconds ago it was last heard of, which the journal says."""
+    """How a worker is doing. The journal says how many seconds ago it was last heard of, and whether it is known to be gone."""
 
     owner: str = ""
     host: str
@@ -257,11 +257,12 @@ class Report:
     draining: bool = False
     started: float = 0.0
     silent: float = 0.0
+    gone: bool = False
 
     @property
     def alive(self) -> bool:
-        """Whether it was heard of lately enough."""
-        return self.silent <= DEAD_AFTER
+        """Whether it was heard of lately enough, and is not known to be gone."""
+        return self.silent <= DEAD_AFTER and not self.gone
 
 
 @attrs.frozen(kw_only=True)

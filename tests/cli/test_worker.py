@@ -18,6 +18,7 @@ from studio import REQUEST
 
 from genbridge import Client, ImageRequest, Job, JobStatus
 from genbridge.budgets import Budget
+from genbridge.cli.workers import _row
 from genbridge.databases import DatabaseUrl
 from genbridge.engine import Ticket
 from genbridge.journal import Report
@@ -59,17 +60,19 @@ class Tickets:
 
 
 def on_record(url: str, *jobs: Job, reports: Sequence[Report] = ()) -> None:
-    """Put jobs and reports on record; each report is another worker's, and stays."""
+    """Put jobs and reports on record; each report is another worker's, and stays; nobody drives the jobs."""
 
     async def work() -> None:
-        for report in reports or (None,):
+        journal = PostgresJournal(DatabaseUrl.parse(url))
+        await journal.open()
+        for job in jobs:
+            await journal.add(job, Budget())
+        await journal.aclose()
+        for report in reports:
             journal = PostgresJournal(DatabaseUrl.parse(url))
             await journal.open()
-            for job in jobs if report in (*reports[:1], None) else ():
-                await journal.add(job, Budget())
-            if report is not None:
-                await journal.report(report)
-            await journal.aclose()
+            await journal.report(report)
+            await journal._store.aclose()  # it does not take its leave, as it is to be taken for one that works
 
     asyncio.run(work())
 
@@ -118,6 +121,22 @@ def test_the_status_is_said_in_json(cli: Cli, database: str) -> None:
     assert "1970-01-01T00:00:01+00:00" == worker["started_at"]
     assert {"pending": 0, "submitting": 0, "unknown": 0, "queued": 0, "running": 1} == document["jobs"]
     assert (None, 1, {"waiting": 0, "held": 0}) == (document["oldest_waiting"], document["undriven"], document["tickets"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "driving"),
+    [
+        ({}, "alive", "3 of 10"),
+        ({"draining": True}, "draining", "3 of 10"),
+        ({"silent": 19.0}, "silent", "3 of 10"),
+        ({"silent": 31.0}, "dead", "-"),
+        ({"gone": True}, "dead", "-"),
+    ],
+)
+def test_a_worker_is_shown_as_what_is_known_of_it(changes: dict[str, Any], state: str, driving: str) -> None:
+    """One that is dead drives nothing, whatever it said last."""
+    row = _row(attrs.evolve(REPORT, **changes))
+    assert (state, driving) == (row[1], row[3])
 
 
 @pytest.mark.parametrize("reports", [[], [attrs.evolve(REPORT, draining=True)]])

@@ -42,7 +42,7 @@ _WAITING = "select id, backend from jobs where finished is null and owner is nul
 _LEFT_ALONE = f"{_WAITING} and id = ?"
 _UNDRIVEN = (
     f"select count(*) from jobs where finished is null and ({_DEAD.format(after=DEAD_AFTER)} "  # noqa: S608 (our own words)
-    "or owner is null and status not in ('pending', 'unknown'))"
+    "or owner is null and status not in ('pending', 'unknown') or owner = any(?))"
 )
 _DUE = (
     "insert into sweeps as s values (?, moment()) on conflict (what) do update set at = excluded.at "
@@ -54,7 +54,10 @@ _OBJECT = "update jobs set cancel_answer = ? where id = ? and cancel_asked is no
 _ANSWER = "select cancel_answer from jobs where id = ?"
 _REPORT = "insert into reports values (?, moment(), ?) on conflict (owner) do update set at = excluded.at, report = excluded.report"
 _FORGET = "delete from reports where at < moment() - 86400"
-_REPORTS = "select owner, moment() - at, report from reports where at > moment() - 86400 order by owner"
+_REPORTS = (
+    "select owner, moment() - at, report, exists (select 1 from drivers where drivers.owner = reports.owner) from reports "
+    "where at > moment() - 86400 order by owner"
+)
 _WORKERS = "select owner from reports"
 _COUNTS = "select status, count(*) from jobs where finished is null group by status"
 _OLDEST = "select moment() - min(created) from jobs where finished is null and status = 'pending'"
@@ -270,7 +273,7 @@ class PostgresJournal(SqlJournal):
 
     async def report(self, report: Report) -> None:
         """Record how this worker is doing."""
-        text = json.dumps(attrs.asdict(report, filter=attrs.filters.exclude("owner", "silent")))
+        text = json.dumps(attrs.asdict(report, filter=attrs.filters.exclude("owner", "silent", "gone")))
 
         def work(db: Connection) -> None:
             db.execute(_FORGET)
@@ -281,7 +284,7 @@ class PostgresJournal(SqlJournal):
     async def reports(self) -> Sequence[Report]:
         """Return the last reports of the workers, those of dead ones among them for a day."""
         rows = await self._store.look(lambda db: db.execute(_REPORTS).fetchall())
-        return [_read(owner, silent, text) for owner, silent, text in rows]
+        return [_read(owner, silent, text, gone=not known or self._drivers.gone(owner)) for owner, silent, text, known in rows]
 
     async def counts(self) -> Counts:
         """Return how many jobs there are in each state, and what had better be looked at."""
@@ -289,11 +292,12 @@ class PostgresJournal(SqlJournal):
         def work(db: Connection) -> Counts:
             jobs = {JobStatus(status): int(number) for status, number in db.execute(_COUNTS)}
             oldest = db.execute(_OLDEST).fetchone()[0]
-            return Counts(jobs=jobs, oldest_waiting=oldest, undriven=db.execute(_UNDRIVEN).fetchone()[0])
+            (undriven,) = db.execute(_UNDRIVEN, (self._drivers.dead(db),)).fetchone()
+            return Counts(jobs=jobs, oldest_waiting=oldest, undriven=undriven)
 
         return await self._store.look(work)
 
 
-def _read(owner: str, silent: float, text: str) -> Report:
+def _read(owner: str, silent: float, text: str, *, gone: bool) -> Report:
     fields = json.loads(text)
-    return Report(owner=owner, silent=silent, **{**fields, "backends": tuple(fields["backends"])})
+    return Report(owner=owner, silent=silent, gone=gone, **{**fields, "backends": tuple(fields["backends"])})

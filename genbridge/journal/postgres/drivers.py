@@ -27,15 +27,19 @@ class SharedDrivers:
         if owner in {None, self.name}:
             return True
         alive = db.execute("select 1 from drivers where owner = ? and beat >= moment() - ?", (owner, DEAD_AFTER)).fetchone()
-        return alive is None or self._gone(str(owner))
+        return alive is None or self.gone(str(owner))
 
     def bury(self, db: Database) -> None:
         """Forget those whose process on this machine has gone, so that nobody waits for them to fall silent."""
-        for row in db.execute("select owner from drivers").fetchall():
-            if self._gone(row["owner"]):
-                db.execute("delete from drivers where owner = ?", (row["owner"],))
+        for name in self.dead(db):
+            db.execute("delete from drivers where owner = ?", (name,))
 
-    def _gone(self, name: str) -> bool:
+    def dead(self, db: Database) -> list[str]:
+        """Return those whose process on this machine has gone."""
+        return [row["owner"] for row in db.execute("select owner from drivers").fetchall() if self.gone(row["owner"])]
+
+    def gone(self, name: str) -> bool:
+        """Whether a driver's process was on this machine and has gone."""
         owner = Owner.read(name)
         # Where no start is known the machine is only named by its host, as another may be.
         return owner is not None and bool(owner.start) and owner.gone(self._me)
