@@ -26,7 +26,7 @@ _UNFINISHED = tuple(status for status in JobStatus if not status.terminal)
 class Health:
     """How a worker is doing; `silence` is the seconds since its last sign of life reached the journal.
 
-    What concerns all jobs is `None` until the journal was looked at.
+    What concerns all jobs is `None` until the journal was looked at, and `age` is how many seconds ago that was.
     """
 
     concurrency: int
@@ -37,6 +37,7 @@ class Health:
     counts: Counts | None = None
     reports: Sequence[Report] | None = None
     tally: Tally | None = None
+    age: float | None = None
 
     @property
     def is_well(self) -> bool:
@@ -71,6 +72,9 @@ def _jobs(health: Health) -> Iterator[str]:
     if health.tally is not None:
         tickets = {'state="waiting"': health.tally.waiting, 'state="held"': health.tally.held}
         yield from _metrics("tickets", "gauge", "Tickets that wait for a worker, or that a worker holds.", tickets)
+    if health.age is not None:
+        looked = "Seconds since the journal was looked at for all jobs, workers and tickets."
+        yield from _metric("snapshot_age_seconds", "gauge", looked, round(health.age, 3))
 
 
 def _metric(name: str, kind: str, help_text: str, value: float) -> Iterator[str]:

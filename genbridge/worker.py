@@ -28,7 +28,7 @@ _SWEPT = 0.9 * _SWEEP
 """Seconds since another worker's look in which there is no need for one; a tenth less, as no two workers tick alike."""
 _REPORT = 5.0
 """Seconds between two reports of how this worker is doing."""
-_LOOK = 15.0
+_LOOK = 5.0
 """Seconds between two looks at how all jobs stand, where somebody asks for that."""
 
 
@@ -60,6 +60,7 @@ class Worker:
         self._draining = False
         self._started = self._clock.now().timestamp()
         self._health = Health(concurrency=concurrency)
+        self._looked: float | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drive jobs until `stop` is set; then take and send nothing more, and let go of all jobs.
@@ -145,8 +146,10 @@ class Worker:
             await self._clock.sleep(_LOOK)
 
     async def _look_once(self) -> None:
+        began = self._clock.monotonic()
         counts, reports, tally = await self._journal.counts(), await self._journal.reports(), await self._engine.tally()
         self._health = Health(concurrency=self._concurrency, counts=counts, reports=tuple(reports), tally=tally)
+        self._looked = began
 
     @property
     def health(self) -> Health:
@@ -157,6 +160,7 @@ class Worker:
             ended=self._ended,
             draining=self._draining,
             silence=self._scheduler.pulse.silence,
+            age=None if self._looked is None else self._clock.monotonic() - self._looked,
         )
 
 

@@ -222,7 +222,7 @@ def test_the_commands_of_services_have_the_options_that_are_named() -> None:
 def test_the_rules_for_alerts_name_metrics_that_there_are() -> None:
     """And statuses that jobs may have."""
     text = (DOCS / "how-to" / "run-workers.md").read_text(encoding="utf-8")
-    known = exposition(Health(concurrency=1, counts=Counts(jobs={}), reports=(), tally=Tally(0, 0)))
+    known = exposition(Health(concurrency=1, counts=Counts(jobs={}), reports=(), tally=Tally(0, 0), age=0.0))
     named = re.findall(r"\b(genbridge_[a-z_]+(?:\{[^}]*\})?)", text)
     assert [] == [metric for metric in named if f"\n{metric} " not in known]
     assert len(named) > 4

@@ -25,6 +25,7 @@ HEALTH = Health(
     counts=Counts(jobs={JobStatus.PENDING: 2, JobStatus.UNKNOWN: 1}, oldest_waiting=12.25, undriven=4),
     reports=(ALIVE, ALIVE, DEAD),
     tally=Tally(5, 6),
+    age=1.5,
 )
 
 
@@ -52,6 +53,7 @@ def test_everything_that_is_known_is_told() -> None:
         "workers": 2,
         'tickets{state="waiting"}': 5,
         'tickets{state="held"}': 6,
+        "snapshot_age_seconds": 1.5,
     } == values(exposition(HEALTH))
 
 

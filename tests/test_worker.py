@@ -28,7 +28,7 @@ from genbridge import (
     SubmitUnknownError,
 )
 from genbridge.engine import Tally
-from genbridge.journal import Attempt, Attention, Heard, Lease, Report
+from genbridge.journal import Attempt, Attention, Counts, Heard, Lease, Report
 from genbridge.limits import Rule, Wait
 from genbridge.transport import Origin
 from genbridge.worker import Worker
@@ -810,6 +810,32 @@ async def test_a_worker_says_how_everything_stands(hall: Hall) -> None:
     assert (1, 0, True) == (health.driving, health.ended, health.is_well)
     assert [True] == [report.alive for report in health.reports or ()]
     assert Tally(0, 0) == health.tally
+
+
+async def test_what_a_worker_says_of_everything_has_an_age(hall: Hall) -> None:
+    """It looks each five seconds; while the journal is away what it saw last grows old, and that can be seen."""
+
+    class Away(BoardJournal):
+        async def counts(self) -> Counts:
+            self._check_there()
+            return await super().counts()
+
+    journal = Away(hall.path, hall.board)
+    async with working(hall, journal=journal) as shop:
+        assert None is shop.worker.health.age
+        looking = asyncio.create_task(shop.worker.look())
+        ages = []
+        for away in (False, False, True):
+            await settle()
+            hall.service.clock.advance(4)
+            ages.append(shop.worker.health.age)
+            hall.service.clock.advance(1)
+            journal.away = away
+        await settle()
+        ages.append(shop.worker.health.age)
+        journal.away = False
+        looking.cancel()
+    assert [4.0, 4.0, 4.0, 5.0] == ages
 
 
 async def test_an_engine_that_fails_ends_the_worker_and_its_jobs_are_handed_over(hall: Hall) -> None:
