@@ -23,6 +23,7 @@ from genbridge.doubts import Doubts
 from genbridge.drives import LIVE, Drive, Listener, in_doubt, mishap, nothing, outcome, snapshot_of, withdrawn
 from genbridge.durations import Usual
 from genbridge.errors import (
+    AuthenticationError,
     BackendError,
     CancelUnsupportedError,
     ConfigError,
@@ -49,6 +50,10 @@ _WATCH = 1.0
 """Seconds between two looks at a job that another process drives."""
 _UNABLE = 30.0
 """Seconds for which a call is kept that cannot be answered here, so that it does not come back at once."""
+_BARRED = 60.0
+"""Seconds for which jobs of a backend whose key was refused here are left to other workers."""
+_KEPT = 5.0
+"""Seconds for which such a job is kept, so that it does not come back at once."""
 _FIRST_EPOCH = 2
 """The epoch of the first who drives a job that was handed in; only after that may a cancel have been asked for in vain."""
 _HANDING_OVER = 10.0
@@ -83,6 +88,7 @@ class Scheduler:
         self._tasks = Tasks()
         self._calls: dict[str, asyncio.Task[Drive | None]] = {}
         self._shared: SharedJournal | None = None
+        self._barred: dict[str, float] = {}
         self._cancels: Cancels | None = None
         self._hurried = False
         self._closed = False
@@ -310,6 +316,10 @@ class Scheduler:
             heard = self._cancels.heard(job_id)
         if lease is None or job is None or self._closed:  # whoever closes lets go of whatever is ours
             return None
+        if self._shared is not None and self.is_barred(job.backend):
+            await self._clock.sleep(_KEPT)
+            await self._shared.hand_over([lease])
+            return None
         try:
             drive = self._drives[job_id] = self._made(job, lease)
             if heard or lease.epoch > _FIRST_EPOCH or job.status is not JobStatus.PENDING:
@@ -493,10 +503,32 @@ class Scheduler:
         if self._serves and drive.lease is not None:
             await self._writer.write_now_or_later(self._journal.release, drive.lease)
 
+    async def _left_to_others(self, drive: Drive) -> bool:
+        """Leave a job whose backend refuses this worker's key, and those that follow, to other workers, if there are any."""
+        backend, lease = drive.job.backend, drive.lease
+        if self._shared is None or lease is None:
+            return False
+        mine, reports = self._shared.owner, await self._shared.reports()
+        if not any(report.owner != mine and report.serves(backend) for report in reports):
+            return False
+        _log.error("backend %r refuses this worker's key: its jobs are left to others; start it anew with the right key", backend)
+        self._barred[backend] = self._clock.monotonic() + _BARRED
+        self._forget(drive)
+        drive.lease = None
+        await self._writer.write_now_or_later(self._shared.hand_over, [lease])
+        return True
+
+    def is_barred(self, backend: str) -> bool:
+        """Whether a backend has refused this worker's key, and its jobs are left to others for now."""
+        return self._barred.get(backend, 0.0) > self._clock.monotonic()
+
     async def _give_up(self, drive: Drive, error: GenbridgeError) -> None:
         if self._serves and isinstance(error, JournalError):
             _log.warning("job %s is let go of for now: %s", drive.job.id, error)
             await self._let_go(drive)
+            drive.end(error)
+            return
+        if isinstance(error, AuthenticationError) and await self._left_to_others(drive):
             drive.end(error)
             return
         self._forget(drive)

@@ -367,7 +367,7 @@ class _Workers:
     def __init__(self, journal: SharedJournal, clock: Clock) -> None:
         self._journal = journal
         self._clock = clock
-        self._alive: tuple[Report, ...] = ()
+        self._reports: tuple[Report, ...] = ()
         self._until = 0.0
         self._missed: set[str] = set()
         self._lock = asyncio.Lock()
@@ -376,10 +376,9 @@ class _Workers:
         """Whether one is alive that drives jobs of a backend."""
         async with self._lock:
             if self._clock.monotonic() >= self._until:
-                reports = await self._journal.reports()
-                self._alive = tuple(report for report in reports if report.alive and not report.draining)
+                self._reports = tuple(await self._journal.reports())
                 self._until = self._clock.monotonic() + _FIRST_LOOK
-        return any(not report.backends or backend in report.backends for report in self._alive)
+        return any(report.serves(backend) for report in self._reports)
 
     def missing(self, backend: str) -> str:
         """Return what to do so that there is one, and log it once."""

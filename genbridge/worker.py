@@ -87,8 +87,9 @@ class Worker:
             await asyncio.gather(*beside, taking, stopping, return_exceptions=True)
 
     def hurry(self) -> None:
-        """Wait for the answers to POSTs under way for a few seconds only when stopping."""
+        """Wait for the answers to POSTs under way, and for a journal that has gone, for a few seconds only when stopping."""
         self._scheduler.hurry()
+        self._journal.hurry()
 
     async def _drain(self) -> None:
         _log.info("no more jobs are taken; %d are let go of", self._scheduler.driving)
@@ -125,16 +126,17 @@ class Worker:
     # How it is doing.
 
     async def _report(self) -> None:
+        serving = tuple(name for name in self._backends or () if not self._scheduler.is_barred(name))
         await self._journal.report(
             Report(
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 version=__version__,
-                backends=tuple(self._backends or ()),
+                backends=serving,
                 concurrency=self._concurrency,
                 driving=self._scheduler.driving,
                 ended=self._ended,
-                draining=self._draining,
+                draining=self._draining or (bool(self._backends) and not serving),
                 started=self._started,
             )
         )

@@ -176,6 +176,13 @@ class Journal(Protocol):
 class SharedJournal(Journal, Protocol):
     """A store that workers on several machines share: it gives tickets for jobs, and tells of what others change."""
 
+    @property
+    def owner(self) -> str:
+        """What this process's driver is called."""
+
+    def hurry(self) -> None:
+        """Wait for a store that has gone for a moment only, as nobody waits for long any more."""
+
     async def hand_in(self, job: Job, budget: Budget) -> bool:
         """Record a new job with its reservation and a ticket for a worker; `False` when a job of that id is on record.
 
@@ -263,6 +270,10 @@ class Report:
     def alive(self) -> bool:
         """Whether it was heard of lately enough, and is not known to be gone."""
         return self.silent <= DEAD_AFTER and not self.gone
+
+    def serves(self, backend: str) -> bool:
+        """Whether it is alive and takes jobs of a backend."""
+        return self.alive and not self.draining and (not self.backends or backend in self.backends)
 
 
 @attrs.frozen(kw_only=True)

@@ -70,6 +70,9 @@ class BoardJournal(InlineJournal):
         db.create_function("tell", 1, lambda job_id: self.board.tell(Heard.CHANGES, job_id))
         db.execute(_TELLING)
 
+    def hurry(self) -> None:
+        pass
+
     def _workers(self, _: Any) -> set[str]:
         return {report.owner for report in self.board.reports}
 

@@ -110,9 +110,13 @@ class PostgresJournal(SqlJournal):
             upgrade = f"genbridge db upgrade --db {shlex.quote(self.url.named)}"
             raise JournalError(f"the journal {str(self.url)!r} {state}; run: {upgrade}")
 
+    def hurry(self) -> None:
+        """Wait for a database that has gone for a moment only."""
+        self._tables.hurry()
+
     async def aclose(self) -> None:
         """Let go of all leases, with a ticket for each unfinished job, and disconnect; who only looked leaves nothing to let go."""
-        self._tables.hurry()
+        self.hurry()
         for listener in self._listeners:
             await listener.aclose()
         if not self._tables.has_written:

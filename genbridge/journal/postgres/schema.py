@@ -190,6 +190,8 @@ begin
   end loop;
 end $$;
 
+create index procrastinate_jobs_job on procrastinate_jobs ((args ->> 'job_id'));
+
 -- Who listens hears of it at the commit.
 create function tell() returns trigger language plpgsql as $$
 begin

@@ -139,7 +139,7 @@ class DatabaseStore(Store[Connection]):
 
     def committed(self, db: Connection, batch: Sequence[Work]) -> list[Outcome]:
         """Do a batch in one transaction; when the database goes meanwhile, wait for it, and do what was not done."""
-        deadline = time.monotonic() + self._patience
+        began = time.monotonic()
         done: list[Outcome] | None = None
         for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
             try:
@@ -153,7 +153,7 @@ class DatabaseStore(Store[Connection]):
                 done, lost = doubt.outcomes, doubt.error
             except Lost as error:
                 lost = error
-            if self._closing.is_set() or time.monotonic() + pause > deadline:
+            if self._closing.is_set() or time.monotonic() + pause > began + self._patience:
                 return [Outcome(work, failure=self.error("reached", lost)) for work in batch]
             self._closing.wait(pause)
         raise AssertionError  # the pauses do not end
