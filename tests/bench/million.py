@@ -241,7 +241,7 @@ def walls(costs: Costs) -> Table:
     ends = [
         ("one worker's core", 1000 / (costs.worker_ms + polls() * costs.poll_ms), "another worker"),
         ("one worker's claims of tickets", 1000 / costs.claim_ms, "another worker"),
-        (f"one worker's {PLACES} POSTs at a time, of {POST:g} s", PLACES / POST, "another worker"),
+        (f"one worker's {PLACES} POSTs at a time to one backend, of {POST:g} s", PLACES / POST, "another worker"),
         ("one core of the database", 1 / database_cpu(costs, 1.0), "another core; then another database"),
         (f"the lock, with {WORKERS} workers", lock, "a nearer database, and a faster commit; then another database"),
         ("the lock, where one backend has all jobs and a cap on how many at once", capped, "caps on rates; or several backends"),

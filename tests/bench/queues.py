@@ -19,7 +19,7 @@ POST = 0.5
 """Seconds until a service has answered a paid POST, in the median; half of them between 0.4 and 0.6."""
 POST_SPREAD = 0.3
 PLACES = 100
-"""How many paid POSTs a worker has under way at once."""
+"""How many paid POSTs a worker has under way at once to a backend; here there is one."""
 SWEEP = 5.0
 """Seconds between two sweeps of the workers, and two reports of each."""
 ENDED = 5.0
