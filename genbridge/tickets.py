@@ -78,6 +78,7 @@ class Procrastinate:
         self._url = url
         self._patience = patience
         self._pauses = pauses
+        self._away = False
         self._manager = JobManager(SyncPsycopgConnector())
 
     def give(self, connection: Any, tickets: Sequence[Ticket]) -> None:
@@ -155,7 +156,8 @@ class Procrastinate:
             if stop.is_set():
                 return
             failures = 0 if time.monotonic() - began > _STEADY else failures
-            if not failures:
+            if not self._away:
+                self._away = True
                 _log.warning("no tickets are taken until the database answers again, what is driven here goes on: %s", reason)
             pause = self._pauses[min(failures, len(self._pauses) - 1)]
             failures += 1
@@ -168,10 +170,16 @@ class Procrastinate:
             async with _pool(self._url, self._patience) as pool:
                 await pool.open(wait=True, timeout=self._patience)
                 await hands.give_up_last(pool)
+                self._say_if_back()
                 await hands.work(await _worker(pool, hands, queues, concurrency), stop)
         except (psycopg.Error, ConnectorException) as error:
             return self._reason(error)
         return "its connections have failed"
+
+    def _say_if_back(self) -> None:
+        if self._away:
+            self._away = False
+            _log.warning("tickets are taken again")
 
 
 @hookimpl

@@ -267,7 +267,7 @@ async def test_a_bug_while_driving_gives_the_ticket_back(url: DatabaseUrl, caplo
     ]
 
 
-async def test_an_outage_ends_no_drive_and_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_an_outage_ends_no_drive_and_is_told_once_with_its_end(capfd: pytest.CaptureFixture[str]) -> None:
     """Also at a worker whose hands are full, which takes no tickets that could fail; it takes others when it is over."""
     heard = Heard()
     logging.getLogger("genbridge.tickets").addHandler(heard)
@@ -291,7 +291,9 @@ async def test_an_outage_ends_no_drive_and_is_told_once(capfd: pytest.CaptureFix
     finally:
         logging.getLogger("genbridge.tickets").removeHandler(heard)
     assert [] == driver.cancelled
-    assert 1 == len(heard.records)
+    begun, over = [record.getMessage() for record in heard.records]
+    assert begun.startswith("no tickets are taken until the database answers again")
+    assert "tickets are taken again" == over
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
