@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, TextIO
 
 from genbridge.errors import GenbridgeError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _BRIEF = "%(word)s: %(message)s"
+_TIMED = f"%(at)s {_BRIEF}"
 _WORDY = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -117,16 +119,17 @@ class _Stderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         record.word = record.levelname.lower()
+        record.at = f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%SZ}"
         remark(self.format(record))
 
 
-def log_to_stderr(verbosity: int) -> None:
-    """Show genbridge's log on stderr: warnings, with 1 what happens, with 2 or more every detail."""
+def log_to_stderr(verbosity: int, *, timed: bool = False) -> None:
+    """Show genbridge's log on stderr: warnings, with 1 what happens, with 2 or more every detail; `timed`, when that was."""
     logger = logging.getLogger("genbridge")
     for handler in [handler for handler in logger.handlers if isinstance(handler, _Stderr)]:
         logger.removeHandler(handler)
     handler = _Stderr()
-    handler.setFormatter(logging.Formatter(_WORDY if verbosity else _BRIEF))
+    handler.setFormatter(logging.Formatter(_WORDY if verbosity else _TIMED if timed else _BRIEF))
     logger.addHandler(handler)
     logger.setLevel(_LEVELS[min(verbosity, len(_LEVELS) - 1)])
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genbridge.cli.commands import Commands, Home
-from genbridge.cli.console import remark, say, warn
+from genbridge.cli.console import log_to_stderr, remark, say, warn
 from genbridge.cli.db import database, schema
 from genbridge.cli.session import Session, database_option, pass_session, shared
 from genbridge.cli.table import short_cost
@@ -66,7 +66,10 @@ def worker(
         return
     if session.sandbox:
         raise click.UsageError("a worker needs services that all workers reach; name the sandbox's addresses in the configuration")
-    told = _print_job if log_jobs else None
+    told = None
+    if log_jobs:
+        told = _print_job
+        log_to_stderr(session.verbosity, timed=True)
     asyncio.run(_serve(session, names, concurrency=concurrency, served=(host, port), told=told, migrate=migrate))
 
 

@@ -119,6 +119,16 @@ def test_the_log_goes_to_stderr_as_far_as_asked(verbosity: int, expected: list[s
     assert all(level in line for level, line in zip(expected, lines, strict=True))
 
 
+def test_the_log_says_when_where_that_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """By UTC, as the lines of a worker's jobs."""
+    log_to_stderr(0, timed=True)
+    record = logging.LogRecord("genbridge.test", logging.WARNING, "", 0, "w", None, None)
+    record.created = 86400.5
+    logging.getLogger("genbridge.test").handle(record)
+    log_to_stderr(0)
+    assert "1970-01-02T00:00:00Z warning: w\n" == capsys.readouterr().err
+
+
 def test_what_an_encoding_lacks_is_written_as_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:
     """A prompt in Chinese does not fail on an ASCII terminal."""
     buffer = io.BytesIO()

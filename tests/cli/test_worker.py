@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from studio import REQUEST
 
 from genbridge import Client, ImageRequest, Job, JobStatus
 from genbridge.budgets import Budget
+from genbridge.cli import app
+from genbridge.cli.console import log_to_stderr
 from genbridge.cli.workers import _row
 from genbridge.databases import DatabaseUrl
 from genbridge.engine import Ticket
@@ -173,6 +177,15 @@ def test_what_keeps_a_worker_from_driving_is_said_at_once(cli: Cli, folder: Path
     given = words.split() if "--journal" in words else ["--db", "postgresql://nowhere.invalid/jobs", *words.split()]
     run = cli("worker", *given)
     assert (code, True) == (run.exit_code, expected in run.stderr), run.stderr
+
+
+def test_what_is_logged_beside_lines_for_jobs_has_a_time_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else nobody would know of a file of both when the database went."""
+    with pytest.raises(SystemExit):
+        app(["worker", "--log-jobs", "--db", "postgresql://nowhere.invalid/jobs"])
+    logging.getLogger("genbridge").warning("w")
+    log_to_stderr(0)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ warning: w", capsys.readouterr().err.splitlines()[-1])
 
 
 def test_the_backends_without_a_key_are_named(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch, postgres: Any) -> None:
