@@ -131,6 +131,13 @@ class DatabaseUrl:
         """Whether a password is written in it."""
         return bool(self._passwords)
 
+    @property
+    def retyped(self) -> str:
+        """What to say behind a command line that has this URL as it was named, where that lacks the password."""
+        if not self.has_password or self.named != self._shown:
+            return ""
+        return f" (put the password in for {_HIDDEN}, or the URL into an environment variable and give env:NAME)"
+
     def reveal(self) -> str:
         """Return it whole, to be connected to and not to be kept."""
         return self._secret.reveal()
@@ -315,6 +322,8 @@ def _place(text: str, named: str, path: Callable[[str], Path]) -> Place:
 
 
 def _file(text: str, path: Callable[[str], Path]) -> Place:
+    if not text:
+        return Place(problem=f"it is empty; write the path of a file, or a database's URL as {_EXAMPLE}")
     if _ALMOST_URL.match(text):
         return Place(problem=f"it looks like the address of a database; write it as {_EXAMPLE}")
     if "\0" in text:

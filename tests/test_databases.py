@@ -271,6 +271,7 @@ def test_a_url_may_be_in_a_file(find: Find, tmp_path: Path) -> None:
         (f"postgresql://me:{PASSWORD}@db:port/jobs", "its host or port cannot be one"),
         ("env:no name", 'what follows "env:" is not the name of an environment variable'),
         ("a\0b", "is not a path"),
+        ("", "it is empty; write the path of a file, or a database's URL as postgresql://"),
         (".", "is a folder; give the path of a file in it, such as ./jobs.db"),
     ],
 )

@@ -79,7 +79,8 @@ def database(session: Session) -> DatabaseUrl:
     if isinstance(place, DatabaseUrl):
         return place
     where = f"in the file {str(place)!r}" if place else "in memory"
-    raise ConfigError(f"the record of jobs is {where}; name a database with --db, as postgresql://… or env:NAME")
+    ways = "with --db, as postgresql://…, env:NAME or file:PATH, or as path under [journal] in the configuration"
+    raise ConfigError(f"the record of jobs is {where}; name a database {ways}")
 
 
 def _show(session: Session, url: DatabaseUrl, standing: Standing) -> None:
@@ -87,7 +88,8 @@ def _show(session: Session, url: DatabaseUrl, standing: Standing) -> None:
     rows = [(each["of"], _brief(each["there"]), _brief(each["wanted"])) for each in tables(standing)]
     print_table(("TABLES OF", "THERE", "WANTED"), rows)
     if standing.lacking:
-        remark(f"{len(standing.lacking)} to be done: {session.command('db', 'upgrade')}")
+        steps = "1 step" if len(standing.lacking) == 1 else f"{len(standing.lacking)} steps"
+        remark(f"{steps} to be done: {session.command('db', 'upgrade')}{session.retyped}")
     elif not standing.fits:
         remark("the tables are of a newer release; upgrade genbridge")
 

@@ -148,6 +148,11 @@ class Session:
             options += ["--journal", getattr(self.journal, "named", str(self.journal))]
         return shlex.join(["genbridge", *options, *words])
 
+    @property
+    def retyped(self) -> str:
+        """What to say behind such a command line where it lacks the password of a database."""
+        return getattr(self.journal, "retyped", "")
+
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
 
@@ -205,14 +210,14 @@ def shared(command: Callable[..., T]) -> Callable[..., T]:
 
 def database_option(command: Callable[..., T]) -> Callable[..., T]:
     """Add `--db`, which is `--journal` for who needs a database."""
-    text = "The database, as postgresql://… or env:NAME; else the one of --journal, or of the configuration."
+    text = "The database, as postgresql://…, env:NAME or file:PATH; else the one of --journal, or of the configuration."
     add = click.option("--db", metavar="URL", type=Journal(), expose_value=False, callback=_keep_database, help=text)
     return add(command)
 
 
 def _keep_database(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     if isinstance(value, Path):
-        raise click.BadParameter("it is a file's path; give a URL, as postgresql://… or env:NAME", context, parameter)
+        raise click.BadParameter("it is a file's path; give a URL, as postgresql://…, env:NAME or file:PATH", context, parameter)
     if value is not None:
         context.ensure_object(Session).journal = value
     return value

@@ -94,9 +94,9 @@ def _state(report: Report) -> str:
 
 def _advise(session: Session, reports: Sequence[Report], counts: Counts) -> None:
     if not _served(reports):
-        remark(f"no worker takes jobs; start one with: {session.command('worker')}")
+        remark(f"no worker takes jobs; start one with: {session.command('worker')}{session.retyped}")
     if doubtful := counts.jobs.get(JobStatus.UNKNOWN, 0):
-        remark(f"{doubtful} in doubt: {session.command('jobs', 'reconcile')}")
+        remark(f"{doubtful} in doubt: {session.command('jobs', 'reconcile')}{session.retyped}")
 
 
 def _code(reports: Sequence[Report], counts: Counts) -> Exit:

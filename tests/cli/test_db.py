@@ -68,11 +68,19 @@ def test_the_database_may_be_named_in_any_way(cli: Cli, empty: str, folder: Path
     (folder / "file.toml").write_text('[journal]\npath = "file:url"\n')
     run = cli("db", "status", *words.split())
     named = words.replace("--db", "--journal")
-    assert (3, f"2 to be done: genbridge {named} db upgrade\n") == (run.exit_code, run.stderr)
+    assert (3, f"2 steps to be done: genbridge {named} db upgrade\n") == (run.exit_code, run.stderr)
     assert ["genbridge", "none", "1"] == run.stdout.splitlines()[2].split()
     cli("db", "upgrade", *words.split())
     after = cli("db", "status", *words.split())
     assert (0, "", ["genbridge", "1", "1"]) == (after.exit_code, after.stderr, after.stdout.splitlines()[2].split())
+
+
+def test_a_password_that_a_command_line_lacks_is_asked_for(cli: Cli, empty: str, postgres: Server, folder: Path) -> None:
+    """It is never printed; a line that leaves it out says so, wherever it is said what to run."""
+    note = "(put the password in for ***, or the URL into an environment variable and give env:NAME)"
+    runs = [cli(*words, connect=open_ledger) for words in (("db", "status", "--db", empty), ("jobs", "list", "--journal", empty))]
+    assert [True, True] == [run.stderr.endswith(f" {note}\n") for run in runs]
+    assert postgres.password not in "".join(run.stderr for run in runs)
 
 
 def test_tables_of_a_newer_release_are_left_alone(cli: Cli, database: str) -> None:
@@ -126,11 +134,14 @@ def test_a_database_without_tables_is_to_be_upgraded(cli: Cli, empty: str) -> No
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
-        ("--db jobs.db", 2, "it is a file's path; give a URL, as postgresql://… or env:NAME"),
+        ("--db jobs.db", 2, "it is a file's path; give a URL, as postgresql://…, env:NAME or file:PATH"),
+        ("--db ", 2, "it is empty; write the path of a file, or a database's URL as postgresql://"),
+        ("--journal ", 2, "it is empty; write the path of a file, or a database's URL as postgresql://"),
         ("--db env:NONE", 2, "nobody knows where the record of jobs is: set the environment variable NONE"),
         ("--db postgresql://me:hunter2@x/y@db:x", 2, "the database's URL cannot be used"),
         ("--journal jobs.db", 3, "the record of jobs is in the file 'jobs.db'; name a database with --db"),
         ("--config memory.toml", 3, "the record of jobs is in memory; name a database with --db"),
+        ("--config memory.toml", 3, "file:PATH, or as path under [journal] in the configuration"),
         ("--config none.toml", 3, "nobody knows where the record of jobs is: set the environment variable NONE"),
     ],
 )
@@ -138,7 +149,7 @@ def test_it_is_for_databases(cli: Cli, folder: Path, words: str, code: int, expe
     """A file is upgraded by itself when it is opened."""
     (folder / "memory.toml").write_text('[journal]\npath = ":memory:"\n')
     (folder / "none.toml").write_text('[journal]\npath = "env:NONE"\n')
-    run = cli("db", "upgrade", *words.split())
+    run = cli("db", "upgrade", *words.split(" "))
     assert (code, True) == (run.exit_code, expected in run.stderr)
     assert "hunter2" not in run.stderr
 

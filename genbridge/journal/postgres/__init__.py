@@ -108,7 +108,7 @@ class PostgresJournal(SqlJournal):
         if number < VERSION:
             state = "is of an older release" if number else "has no tables yet"
             upgrade = f"genbridge db upgrade --db {shlex.quote(self.url.named)}"
-            raise JournalError(f"the journal {str(self.url)!r} {state}; run: {upgrade}")
+            raise JournalError(f"the journal {str(self.url)!r} {state}; run: {upgrade}{self.url.retyped}")
 
     def hurry(self) -> None:
         """Wait for a database that has gone for a moment only."""
