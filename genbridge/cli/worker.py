@@ -100,6 +100,7 @@ async def _serve(
         await _serve_metrics(stack, worker, *served)
         remark(f"driving jobs of {', '.join(backends)} on {url}, up to {concurrency} of each at once")
         await worker.run(_stopped(worker))
+    _handle_signals(signal.SIG_IGN)  # one that comes now would end by force what has ended well
     remark("stopped; its jobs were handed over")
 
 
@@ -155,11 +156,17 @@ def _stopped(worker: Worker) -> asyncio.Event:
             worker.hurry()
         stop.set()
 
-    for each in (signal.SIGINT, signal.SIGTERM):
-        # Windows has no loop that hears signals; there they do what they always did.
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().add_signal_handler(each, told)
+    loop = asyncio.get_running_loop()
+    # The loop's own handlers would go with it, before the process has ended.
+    _handle_signals(lambda *_: loop.call_soon_threadsafe(told))
     return stop
+
+
+def _handle_signals(handler: Callable[..., object] | signal.Handlers) -> None:
+    """Have what tells a process to stop handled; outside of the main thread nobody can."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        with suppress(ValueError):
+            signal.signal(each, handler)
 
 
 def _print_job(job: Job) -> None:
