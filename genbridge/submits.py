@@ -338,7 +338,7 @@ class Submits:
         if lease is None:
             return
         if drive.job.status is not JobStatus.UNKNOWN:
-            failure = Failure(message="the program ended while the request was under way")
+            failure = Failure(message="the process that sent the request ended while it was under way")
             drive.job = attrs.evolve(drive.job, status=JobStatus.UNKNOWN, failure=failure)
         await self._writer.write(self._journal.unknown, lease, drive.job)
         drive.answer()

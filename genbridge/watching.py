@@ -17,7 +17,7 @@ from genbridge.budgets import Budget
 from genbridge.doubts import Doubts
 from genbridge.drives import Drive, Listener, in_doubt, mishap, outcome, snapshot_of, withdrawn
 from genbridge.durations import Usual
-from genbridge.errors import CancelUnsupportedError, GenbridgeError, JobTimeoutError, JournalError
+from genbridge.errors import CancelUnsupportedError, ConfigError, GenbridgeError, JobTimeoutError, JournalError
 from genbridge.experience import Experience
 from genbridge.journal import Attention, Heard, Report, SharedJournal
 from genbridge.polls import ask_again
@@ -267,7 +267,11 @@ class Watcher:
         The service is asked whether it knows that id, which takes a key here.
         """
         self._check_open()
-        lease, found = await self._doubts.adopt(job, provider_id)
+        try:
+            lease, found = await self._doubts.adopt(job, provider_id)
+        except ConfigError as error:
+            error.message += "; or do this where the key is, as with a worker's configuration"
+            raise
         await self._journal.hand_over([lease])
         return found
 

@@ -953,6 +953,21 @@ async def test_a_job_in_doubt_is_free_for_another_process(tmp_path: Path) -> Non
     assert JobStatus.SUCCEEDED is handle.job.status
 
 
+async def test_what_a_process_left_under_way_says_that_it_was_that_process(tmp_path: Path) -> None:
+    """Whoever reads it may be another one, whose own program has not ended."""
+    service = a_service(submits=[LOST])
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        with pytest.raises(SubmitUnknownError):
+            await service.clock.run(client.submit(REQUEST))
+    with sqlite3.connect(tmp_path / "jobs.db") as db:
+        db.execute("update jobs set status = 'submitting', failure = null")
+    db.close()
+    async with opened(service, journal=tmp_path / "jobs.db") as client:
+        await service.clock.run(client.resume(wait=False))
+        failure = (await anext(client.jobs())).failure
+    assert "the process that sent the request ended while it was under way" == (failure and failure.message)
+
+
 async def test_what_could_not_be_written_is_written_when_it_can_be() -> None:
     """A disk that was full for a while loses no id."""
     service = a_service(polls=[running()] * 40 + [done()])
