@@ -108,7 +108,8 @@ def check_link(url: URL, *, previous: URL | None, allow_private: bool, allow_loc
     if is_loopback(host) and previous is not None and not is_loopback(previous.raw_host or "") and not allow_private:
         raise DownloadError(f"it redirects to this machine ({host})")
     if is_loopback(host) and not allow_local and not allow_private:
-        raise DownloadError(f"it leads to this machine ({host}), where the service itself is not")
+        why = "where the service itself is not; if it is, the backend needs its base_url here, too"
+        raise DownloadError(f"it leads to this machine ({host}), {why}")
     if _numeric(host):
         _check_numeric(host, allow_private=allow_private)
 
