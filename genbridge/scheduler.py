@@ -463,17 +463,21 @@ class Scheduler:
     async def _beat(self) -> None:
         while True:
             await self._clock.sleep(_BEAT)
-            began = self.pulse.begin()
             try:
-                await self._journal.beat()
+                await self._beat_once()
             except JournalError as error:
                 _log.warning("%s", error)
-            else:
-                away = self.pulse.note(began)
-                if away > DEAD_AFTER:
-                    await self._leave_to_others()
-                await self._writer.catch_up()
-                await self._polls.hear_of_pauses()
+            except Exception:  # noqa: BLE001 (without signs of life others take every job over)
+                _log.exception("a bug in genbridge")
+
+    async def _beat_once(self) -> None:
+        began = self.pulse.begin()
+        await self._journal.beat()
+        away = self.pulse.note(began)
+        if away > DEAD_AFTER:
+            await self._leave_to_others()
+        await self._writer.catch_up()
+        await self._polls.hear_of_pauses()
 
     async def _leave_to_others(self) -> None:
         """Drive no more what other workers have taken over while this process was away: with nothing to write it would go on."""

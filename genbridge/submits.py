@@ -92,6 +92,8 @@ class Submits:
         self.patient = False
         self._doubts: Counter[str] = Counter()
         """How many submits in a row have been left in doubt, by backend."""
+        self._wary: dict[str, float] = {}
+        """Until when a backend is left alone for that."""
         self._lines: dict[tuple[str, str], asyncio.Semaphore] = {}
         self._places = asyncio.Semaphore(_PLACES)
         self._posting: dict[str, Drive] = {}
@@ -325,11 +327,14 @@ class Submits:
 
     async def _beware(self, backend: str) -> None:
         """Leave a service alone that has left several submits in a row in doubt, where nobody else stops to send it more."""
+        if self._clock.monotonic() < self._wary.get(backend, 0.0):  # it was under way when the last pause began
+            return
         self._doubts[backend] += 1
         count = self._doubts[backend]
         if self.patient and count >= _MOST_DOUBTS:
             pause = _DOUBTFUL_PAUSES[min(count - _MOST_DOUBTS, len(_DOUBTFUL_PAUSES) - 1)]
             _log.warning("backend %r left %d submits in a row in doubt: nothing is sent to it for %g s", backend, count, pause)
+            self._wary[backend] = self._clock.monotonic() + pause
             await self._writer.write(self._journal.pause, backend, pause, Paused.SUBMITS)
 
     async def resolve(self, drive: Drive, *, patient: bool) -> None:

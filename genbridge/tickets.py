@@ -136,7 +136,9 @@ class Procrastinate:
         """
         _hush()
         lines: list[Sequence[str] | None] = [None] if backends is None else [[_queue(backend)] for backend in backends]
-        await asyncio.gather(*(self._work_line(drive, queues, concurrency, stop) for queues in lines))
+        async with asyncio.TaskGroup() as group:
+            for queues in lines:
+                group.create_task(self._work_line(drive, queues, concurrency, stop))
 
     async def _work_line(
         self, drive: Callable[[str], Awaitable[None]], queues: Sequence[str] | None, concurrency: int, stop: asyncio.Event

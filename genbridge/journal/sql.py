@@ -38,7 +38,7 @@ _ADD = (
 )
 _UNFINISHED = "select owner from jobs where id = ? and finished is null"
 _ACQUIRE = "update jobs set owner = ?, epoch = epoch + 1 where id = ? returning epoch, attempt"
-_PENDING = "select backend, media, model, quote from jobs where id = ? and epoch = ? and status = 'pending'"
+_PENDING = "select backend, media, model, quote from jobs where id = ? and epoch = ? and owner = ? and status = 'pending'"
 _INTEND = "update or fail jobs set status = 'submitting', attempt = ?, intended = ? where id = ?"
 _CHANGED = f"{', '.join(f'{name} = :{name}' for name in CHANGES)}, held = :held"
 _GO_ON = f"update or fail jobs set {_CHANGED} where id = :id and "  # noqa: S608 (our own names)
@@ -172,7 +172,7 @@ class SqlJournal:
         token = _token()
 
         def work(db: Database) -> Attempt | Wait | None:
-            row = db.execute(_PENDING, (lease.job_id, lease.epoch)).fetchone()
+            row = db.execute(_PENDING, (lease.job_id, lease.epoch, self._drivers.name)).fetchone()
             if row is None:
                 return None
             backend, media, model, quote = row
