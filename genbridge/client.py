@@ -20,7 +20,7 @@ from genbridge.addresses import is_loopback
 from genbridge.backends import Account, Plan
 from genbridge.budgets import Usage, check_all
 from genbridge.config import IN_PROCESS, JOURNAL, BackendConfig, Config, Route, load
-from genbridge.databases import DatabaseUrl, place_in
+from genbridge.databases import DatabaseUrl
 from genbridge.drives import Drive, Listener, never_started
 from genbridge.durations import Usual, by_model
 from genbridge.errors import (
@@ -37,6 +37,7 @@ from genbridge.folders import folder, lasting_folder
 from genbridge.journal import Journal, SharedJournal, open_journal
 from genbridge.journal.records import request_text
 from genbridge.ledger import find, pages
+from genbridge.places import place_in
 from genbridge.plugins import Registry, installed
 from genbridge.references import rooted
 from genbridge.scheduler import Scheduler

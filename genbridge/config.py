@@ -26,11 +26,12 @@ from genbridge import keys
 from genbridge.addresses import is_loopback
 from genbridge.budgets import Budget
 from genbridge.catalogue import Limits, Provider
-from genbridge.databases import NOWHERE, DatabaseUrl, Place, installed_seams, read_place
+from genbridge.databases import DatabaseUrl
 from genbridge.errors import ConfigError, PluginError, Problem
 from genbridge.keys import Key
 from genbridge.keys import Secret as Secret  # noqa: PLC0414 (whoever makes a `BackendConfig` needs one)
 from genbridge.origins import base_url_problem
+from genbridge.places import NOWHERE, Place, installed_seams, read_place
 from genbridge.tables import Table, join, lines, located, shown
 from genbridge.types import Media
 from genbridge.words import did_you_mean, listed

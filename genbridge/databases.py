@@ -5,25 +5,16 @@ It is read more strictly than the drivers of databases read it: they quote what 
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
 from urllib.parse import unquote
 
 import attrs
 
-from genbridge import keys
 from genbridge.errors import ConfigError
 from genbridge.keys import Secret
-from genbridge.words import did_you_mean, listed
-
-SCHEMES = ("postgresql", "postgres")
-NOWHERE = "nobody knows where the record of jobs is"
-SEAMS = "genbridge.seams"
-"""The entry point group of packages that offer a journal, an engine or a limiter."""
 
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
@@ -33,7 +24,6 @@ _URL = re.compile(
 _HOST = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
-_ALMOST_URL = re.compile(r"postgres(?:ql)?:|[^/\\@:\s]*:[^/\\@\s]+@|(?:.*\s)?(?:host|user|dbname|password)\s*=", re.IGNORECASE)
 _SECRET_FIELD = re.compile("pass(?!file)|secret", re.IGNORECASE)
 _SHOWN_FIELDS = ("host", "hostaddr", "port", "user", "dbname", "sslmode", "target_session_attrs")
 _TROUBLES = tuple(
@@ -67,7 +57,7 @@ _TROUBLES = tuple(
     )
 )
 """What drivers say of a connection that does not come about, and what that means."""
-_EXAMPLE = "postgresql://user:password@host:5432/name"
+EXAMPLE = "postgresql://user:password@host:5432/name"
 _HIDDEN = "***"
 
 
@@ -203,7 +193,7 @@ def _problem(text: str, found: re.Match[str] | None) -> str | None:
     if _UNPRINTABLE.search(text):
         return "it holds a space or a control character; write a space as %20"
     if found is None:
-        return f"write it as {_EXAMPLE}, with @ / ? # [ ] in a password as %40 %2F %3F %23 %5B %5D"
+        return f"write it as {EXAMPLE}, with @ / ? # [ ] in a password as %40 %2F %3F %23 %5B %5D"
     if _BAD_ESCAPE.search(text):
         return "a % in it is not followed by two hexadecimal digits; write % itself as %25"
     if not all(map(_is_host, found["hosts"].split(","))):
@@ -249,100 +239,3 @@ def _struck(password: str, text: str, *, visible: bool) -> str:
     form = re.escape(password)
     marks = rf"(?<=:){form}(?=@)|(?<=password=){form}" + ("" if visible else rf"""|(?<=["']){form}(?=["'])""")
     return re.sub(marks, _HIDDEN, text)
-
-
-# Where one is named.
-
-
-@attrs.frozen(kw_only=True)
-class Place:
-    """What was found where a journal is named: the path of a file, the URL of a database, a `problem`, or nothing yet.
-
-    `source` says in words where that is, for a place that is itself named elsewhere.
-    """
-
-    found: Path | DatabaseUrl | None = None
-    source: str = ""
-    problem: str | None = None
-
-    @property
-    def advice(self) -> str:
-        """What to do so that something is found, in words."""
-        kind, _, where = self.source.partition(" ")
-        return f"set the environment variable {where}" if kind == "env" else f"put the database's URL into the file {where}"
-
-
-def read_place(text: str, *, env: Mapping[str, str], path: Callable[[str], Path]) -> Place:
-    """Read where a journal is: a path, a URL, or `env:VARIABLE` or `file:PATH` for where one of these, or a URL, is written.
-
-    `path` makes a path of a text.
-    """
-    kind, colon, where = (part.strip() for part in text.partition(":"))
-    match kind + colon:
-        case "env:":
-            return _written(keys.from_variable(where, env, check=_unchecked), f"env:{where}", path)
-        case "file:":
-            place = _written(keys.from_file(where, path(where), check=_unchecked), f"file:{path(where)}", path)
-            return place if not isinstance(place.found, Path) else attrs.evolve(place, found=None, problem=_no_url(place.source))
-        case _:
-            return _place(text, "", path)
-
-
-def place_in(text: str, *, env: Mapping[str, str] = os.environ) -> Path | DatabaseUrl:
-    """Return where a journal is, by a text as `read_place` reads it; raises `ConfigError` where it is nowhere."""
-    place = read_place(text, env=env, path=Path)
-    if place.found is None:
-        raise ConfigError(place.problem or f"{NOWHERE}: {place.advice}")
-    return place.found
-
-
-def _unchecked(_text: str) -> None:
-    """Leave it to the place what it may be."""
-
-
-def _no_url(source: str) -> str:
-    return f"the {source} holds no URL of a database; name a file with the record of jobs by its path alone"
-
-
-def _written(key: keys.Key, named: str, path: Callable[[str], Path]) -> Place:
-    if key.secret is None:
-        return Place(source=key.source, problem=key.problem)
-    return attrs.evolve(_place(key.secret.reveal(), named, path), source=key.source)
-
-
-def _place(text: str, named: str, path: Callable[[str], Path]) -> Place:
-    if "://" not in text:
-        return _file(text.strip(), path)
-    try:
-        url = DatabaseUrl.parse(text, named=named)
-    except ConfigError as error:
-        return Place(problem=error.message)
-    problem = _strange(url.scheme)
-    return Place(problem=problem) if problem else Place(found=url)
-
-
-def _file(text: str, path: Callable[[str], Path]) -> Place:
-    if not text:
-        return Place(problem=f"it is empty; write the path of a file, or a database's URL as {_EXAMPLE}")
-    if _ALMOST_URL.match(text):
-        return Place(problem=f"it looks like the address of a database; write it as {_EXAMPLE}")
-    if "\0" in text:
-        return Place(problem=f"{text!r} is not a path")
-    if path(text).is_dir():
-        return Place(problem=f"{text!r} is a folder; give the path of a file in it, such as {text.rstrip('/')}/jobs.db")
-    return Place(found=path(text))
-
-
-def _strange(scheme: str) -> str | None:
-    """Return what is wrong with a scheme, where nothing that is installed knows it."""
-    if scheme in SCHEMES or scheme in (known := [*SCHEMES, *installed_seams()]):
-        return None
-    what = "it" if keys.may_be_key(scheme) else f"{scheme}://"
-    return f"{what} is no journal that is installed{did_you_mean(scheme, known) or f'; genbridge itself has {listed(SCHEMES)}'}"
-
-
-def installed_seams() -> Iterable[str]:
-    """Return the names of the journals, engines and limiters that other packages bring."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 (only for a name that is not built in)
-
-    return sorted(entry_points(group=SEAMS).names)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pluggy
 
-from genbridge.databases import SEAMS, DatabaseUrl
+from genbridge.databases import DatabaseUrl
 from genbridge.engine import Engine
 from genbridge.errors import ConfigError, GenbridgeError, PluginError
 from genbridge.hookspecs import hookspec
 from genbridge.journal import SharedJournal, need_drivers
 from genbridge.limits import Limiter
+from genbridge.places import SEAMS
 from genbridge.plugins import installed_in, package_of, told
 from genbridge.words import did_you_mean, listed
 

@@ -14,8 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from genbridge.config import JournalConfig
-from genbridge.databases import DatabaseUrl, Place, place_in, read_place
+from genbridge.databases import DatabaseUrl
 from genbridge.errors import ConfigError
+from genbridge.places import Place, place_in, read_place
 
 PASSWORD = "hunter2-and-more"
 URL = f"postgresql://me:{PASSWORD}@db:5432/jobs"

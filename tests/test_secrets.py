@@ -61,9 +61,10 @@ from genbridge import (
 )
 from genbridge.backends import Account
 from genbridge.config import BackendConfig, Config, JournalConfig, PollConfig, Secret, load, load_journal, missing_keys
-from genbridge.databases import DatabaseUrl, place_in
+from genbridge.databases import DatabaseUrl
 from genbridge.journal import Heard, Paused, open_journal
 from genbridge.ledger import Ledger
+from genbridge.places import place_in
 from genbridge.plugins import installed, plugin_of
 from genbridge.sandbox import Sandbox
 from genbridge.sandbox import server as sandbox_server

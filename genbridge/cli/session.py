@@ -178,7 +178,7 @@ class Journal(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path or URL; what cannot be one is wrong usage, and is not repeated where it may hold a password."""
-        from genbridge.databases import place_in  # noqa: PLC0415 (loaded when it is used)
+        from genbridge.places import place_in  # noqa: PLC0415 (loaded when it is used)
 
         try:
             place = place_in(value) if isinstance(value, str) else value

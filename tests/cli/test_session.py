@@ -15,8 +15,9 @@ import genbridge
 from genbridge.cli.running import do
 from genbridge.cli.session import Session, connect
 from genbridge.config import state_dir
-from genbridge.databases import DatabaseUrl, place_in
+from genbridge.databases import DatabaseUrl
 from genbridge.errors import ConfigError, GenbridgeError
+from genbridge.places import place_in
 from genbridge.types import JobStatus
 
 
