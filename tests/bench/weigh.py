@@ -39,6 +39,7 @@ ROUNDS = 7
 LOOKS = 40
 """Looks at each of the jobs."""
 CLAIMS = 600
+TRIES = 3
 UNFINISHED = 4000
 """Jobs under way, for a sweep."""
 KEPT = 10_000
@@ -289,7 +290,11 @@ def _cpu(journal: TimedJournal) -> float:
 
 
 async def claims(url: DatabaseUrl, journal: TimedJournal) -> float:
-    """Return the seconds from one claim of a ticket to the next."""
+    """Return the seconds from one claim of a ticket to the next: the least of some tries, as there is other work."""
+    return min([await _claims(url, journal) for _ in range(TRIES)])
+
+
+async def _claims(url: DatabaseUrl, journal: TimedJournal) -> float:
     await journal.held(some(journal, CLAIMS).steps("hand_in"), together=True)
     times: list[float] = []
     stop = asyncio.Event()
