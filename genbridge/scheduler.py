@@ -226,6 +226,10 @@ class Scheduler:
                 await self._submits.cancelled(drive)
             await drive.ended.wait()
             return
+        if self._serves:  # whoever asked is elsewhere, and waits for as long as it likes
+            await drive.answered.wait()
+        if drive.job.status.terminal:
+            return
         if drive.job.provider_id is None:
             raise in_doubt(drive.job)
         if not drive.account.plugin.supports("cancel"):

@@ -31,6 +31,7 @@ from genbridge import (
 from genbridge.engine import Tally
 from genbridge.journal import Attempt, Attention, Counts, Heard, Lease, Report
 from genbridge.limits import Rule, Wait
+from genbridge.timing import Signal
 from genbridge.transport import Origin
 from genbridge.worker import Worker
 
@@ -628,6 +629,24 @@ async def test_a_cancel_reaches_the_worker_that_has_the_job(hall: Hall) -> None:
             await hall.service.clock.run(handle.result())
     assert JobStatus.CANCELLED is handle.job.status
     assert {handle.id: None} == hall.board.asked
+
+
+async def test_a_cancel_waits_for_the_answer_to_the_submit(hall: Hall) -> None:
+    """It is no job in doubt, and what is accepted then is cancelled."""
+    hall.studio = KeyedStudio()
+    hall.service.polls.extendleft([running()] * 50)
+    hall.service.deletes.append(running(status="cancelled"))
+    async with working(hall) as shop, hall.client() as client:
+        handle = await handed_in(hall, client)
+        drive = shop.scheduler._drives[handle.id]
+        accepted_job = drive.job
+        drive.job, drive.answered = attrs.evolve(accepted_job, status=JobStatus.SUBMITTING, provider_id=None), Signal()
+        cancelling = asyncio.create_task(handle.cancel())
+        await settle()
+        drive.job = accepted_job
+        drive.answer()
+        await hall.service.clock.run(cancelling)
+        assert JobStatus.CANCELLED is handle.job.status
 
 
 async def test_a_cancel_that_is_heard_of_twice_is_carried_out_once(hall: Hall) -> None:

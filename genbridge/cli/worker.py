@@ -101,7 +101,7 @@ async def _serve(
         remark(f"driving jobs of {', '.join(backends)} on {url}, up to {concurrency} of each at once")
         await worker.run(_stopped(worker))
     _handle_signals(signal.SIG_IGN)  # one that comes now would end by force what has ended well
-    remark("stopped; its jobs were handed over")
+    remark("stopped; other workers go on with its jobs")
 
 
 def _backends(config: Config, names: Sequence[str]) -> list[str]:

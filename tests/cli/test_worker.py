@@ -230,7 +230,7 @@ class Running:
     def stop(self) -> tuple[int, str, str]:
         """Have it end as an impatient supervisor does; return its exit code, and what it said at last."""
         self._process.send_signal(signal.SIGTERM)
-        self.until("stopped; its jobs were handed over")
+        self.until("stopped; other workers go on with its jobs")
         self._process.send_signal(signal.SIGTERM)
         stdout, stderr = self._process.communicate(timeout=60)
         return self._process.returncode, stdout, stderr
