@@ -51,6 +51,8 @@ class Costs:
     """Of memory, of a worker without jobs."""
     flight_bytes: float
     """Of memory, of a job that a worker follows."""
+    known_ms: float
+    """From a job's being handed in to its answer's being known, in the median, where there is nothing else to do."""
     claim_ms: float
     """From one claim of a ticket to the next, of one worker that has many before it."""
     commit_ms: float
@@ -82,10 +84,6 @@ class Costs:
         found = json.loads(path.read_text(encoding="utf-8"))
         return cls(**{**found, **{name: Write(**found[name]) for name in WRITES}})
 
-    def write(self, path: Path) -> None:
-        """Keep them in a file."""
-        path.write_text(json.dumps(attrs.asdict(self), indent=2) + "\n", encoding="utf-8")
-
 
 def of_fleet(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, float]:
     """Return what `fleet.py --json` measured, with the cost of a poll as `bench.py` recorded it."""
@@ -104,5 +102,6 @@ def of_fleet(found: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str,
         "commits": round(shared["commits"], 1),
         "wal_bytes": round(shared["wal"]),
         "worker_bytes": round(1e6 * memory["empty"]),
+        "known_ms": round(middle["latency"]["known p50"], 1),
         "flight_bytes": round(1e6 * (memory["megabytes"] - memory["empty"]) / memory["in flight"]),
     }

@@ -167,6 +167,7 @@ def needs(costs: Costs) -> Table:
         ),
         ("write-ahead log a day", _size(MILLION * costs.wal_bytes)),
         ("what listeners are told a second at the peak", f"{peak * costs.notices:,.0f} changes, to each of {CLIENTS} processes"),
+        ("a submit by itself, as it was measured, with a service that answers at once", f"{costs.known_ms:.0f} ms"),
         ("accounts at MeiGen, by its documented limit, in the mean and at the peak", _accounts(mean, peak)),
     ]
     return Table("needs", ("for a million jobs a day", ""), rows)

@@ -117,6 +117,7 @@ def test_costs_are_taken_from_the_benchmark_of_the_fleet() -> None:
     found = {
         "middle": {
             "a worker, on PostgreSQL": {**shared, "worker": 9.0, "polls": 20.0},
+            "latency": {"known p50": 20.04},
             "memory": {"empty": 40.0, "megabytes": 90.0, "in flight": 5000},
         }
     }
