@@ -147,7 +147,7 @@ def test_old_signs_of_life_are_forgotten(db: sqlite3.Connection) -> None:
     assert [me.name] == [name for (name,) in db.execute("select owner from drivers")]
 
 
-@pytest.mark.parametrize("start", ["", MACHINE.start])
+@pytest.mark.parametrize("start", ["", MACHINE.start], ids=["without", "with"])
 def test_only_a_machine_that_is_surely_this_one_is_asked_for_a_process(start: str) -> None:
     """Of one that is named by its host alone there may be two on one database, each with processes of its own."""
     drivers = SharedDrivers()
