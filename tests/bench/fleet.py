@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -69,7 +69,9 @@ def cpu_of(pid: int) -> float:
 
 def cpu_of_all(parent: int) -> float:
     """Return the same for a process and all its children."""
-    return sum(map(cpu_of, [parent, *_children(parent)]))
+    while True:
+        with suppress(FileNotFoundError):  # one that ends meanwhile is counted with its parent the next time
+            return sum(map(cpu_of, [parent, *_children(parent)]))
 
 
 def _children(parent: int) -> list[int]:
