@@ -124,7 +124,8 @@ class Batch:
         Nothing is sent at more than its price when the batch was made; that it has risen is a `BudgetError` in the outcome.
 
         Files are saved in `directory`, if it is given; `timeout`, in seconds, is for the wait for each job after the service
-        accepted it. `observe` is told of all that is seen of each job. Whoever gives up waiting stops no job that was accepted.
+        accepted it, and for that until it does where workers drive the jobs. `observe` is told of all that is seen of each job.
+        Whoever gives up waiting stops no job that was accepted.
 
         Raises `RequestError` for a directory that cannot be put on record, before anything is sent.
         """
@@ -138,7 +139,7 @@ class Batch:
         handle: Handle | None = None
         outcome = Outcome(entry=entry)
         try:
-            handle = await self._submit(entry, directory, observe)
+            handle = await self._submit(entry, directory, timeout, observe)
             self._doubts[entry.wish] = 0
             result = await handle.result(timeout)
             outcome = attrs.evolve(outcome, result=result)
@@ -153,7 +154,7 @@ class Batch:
             outcome = attrs.evolve(outcome, paths=tuple(paths))
         return outcome if handle is None else attrs.evolve(outcome, job=handle.job)
 
-    async def _submit(self, entry: Entry, directory: Path | str | None, observe: Observer | None) -> Handle:
+    async def _submit(self, entry: Entry, directory: Path | str | None, timeout: float | None, observe: Observer | None) -> Handle:
         wish = Wish(
             max_cost=self._max_cost,
             id=entry.id,
@@ -162,6 +163,7 @@ class Batch:
             alone=True,
             agreed=entry.agreed,
             observe=None if observe is None else lambda snapshot: observe(entry, snapshot),
+            timeout=timeout if self._client.watches else None,
         )
         line = entry.wish, entry.quote.model if entry.quote else None
         async with self._turns.setdefault(line, asyncio.Semaphore(self._at_once(entry))):

@@ -154,7 +154,7 @@ def test_only_a_machine_that_is_surely_this_one_is_asked_for_a_process(start: st
     drivers._me = attrs.evolve(MACHINE, start=start)
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    assert bool(start) is drivers._gone(str(attrs.evolve(drivers._me, pid=ended.pid)))
+    assert bool(start) is drivers.gone(str(attrs.evolve(drivers._me, pid=ended.pid)))
 
 
 def test_a_name_reads_back() -> None:
