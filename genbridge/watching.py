@@ -63,8 +63,9 @@ class Watcher:
         _ = self._tasks.start(self._run())
 
     def hurry(self) -> None:
-        """Do not wait for what is being handed in when closing."""
+        """Do not wait for what is being handed in when closing, and for a journal that has gone for a moment only."""
         self._hurried = True
+        self._journal.hurry()
 
     async def aclose(self) -> None:
         """Stop following, once the jobs that are being handed in are on record. Workers go on with all of them."""

@@ -523,6 +523,8 @@ async def test_what_had_better_be_looked_at_is_counted(url: DatabaseUrl) -> None
         lease = await journal.add(a_job(number), Budget())
         assert lease is not None
     await journal.release(lease)
+    await journal.add(a_job(4), Budget())
+    await journal._store.do(lambda db: db.execute("update jobs set status = 'weird' where id = 'job-4'"))
     doubtful, _ = await begun(journal, a_job(3))
     await journal.unknown(doubtful, a_job(3))
     clock.seconds += 20
@@ -530,5 +532,5 @@ async def test_what_had_better_be_looked_at_is_counted(url: DatabaseUrl) -> None
     assert {JobStatus.PENDING: 3, JobStatus.UNKNOWN: 1} == counts.jobs
     assert (20.0, 0) == (counts.oldest_waiting, counts.undriven)
     clock.seconds += 20
-    assert 3 == (await journal.counts()).undriven
+    assert 4 == (await journal.counts()).undriven
     await journal.aclose()

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from genbridge.cli.console import remark
 from genbridge.cli.session import Session
+from genbridge.errors import JournalError
 from genbridge.tries import given_id
 from genbridge.types import JobStatus
 
 if TYPE_CHECKING:
     from genbridge.client import Client
     from genbridge.ledger import Ledger
+
+_LOOKING = 5.0
+"""Seconds for which it is looked, after an interruption, what of a run is on record already."""
 
 T = TypeVar("T")
 C = TypeVar("C", "Client", "Ledger")
@@ -36,7 +40,9 @@ async def do(session: Session, connect: Callable[[Session], C], work: Callable[[
             return await work(client)
         except asyncio.CancelledError:
             if session.workers:
-                await _leave_to_workers(session, client)
+                with suppress(JournalError, TimeoutError):
+                    async with asyncio.timeout(_LOOKING):
+                        await _leave_to_workers(session, client)
                 raise
             if session.submitting:
                 remark("interrupted; waiting a few seconds for the answer to what was being sent")

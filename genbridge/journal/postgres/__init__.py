@@ -295,7 +295,8 @@ class PostgresJournal(SqlJournal):
         """Return how many jobs there are in each state, and what had better be looked at."""
 
         def work(db: Connection) -> Counts:
-            jobs = {JobStatus(status): int(number) for status, number in db.execute(_COUNTS)}
+            known = set(JobStatus)  # a damaged row must not hide the others
+            jobs = {JobStatus(status): int(number) for status, number in db.execute(_COUNTS) if status in known}
             oldest = db.execute(_OLDEST).fetchone()[0]
             (undriven,) = db.execute(_UNDRIVEN, (self._drivers.dead(db),)).fetchone()
             return Counts(jobs=jobs, oldest_waiting=oldest, undriven=undriven)
