@@ -9,7 +9,8 @@ loopback; what was submitted is counted by the service, which is another. Each j
 
 `kill`: three workers; each second one of them is killed, or stopped for half a second up to 45, and so outlives its lease at times;
 the database is killed twice and comes back. No job is lost or posted twice, what became of it is unknown only where a worker was
-killed inside its POST; and when all that is over, the jobs of one more worker that is killed are driven again within 40 s.
+killed inside its POST. When all that is over, one more worker is killed, whose jobs are driven again within 40 s, and another
+is stopped for longer than its lease: what it has to say when it goes on heals what was unknown meanwhile.
 
 `limits`: three workers at a backend that takes 20 submits a second: there are never more than 21 in any second, and none while it
 asked one of them to wait. At one that works on 50 jobs at once there are never more.
@@ -55,6 +56,8 @@ _RATE = 12.5
 """How many jobs are handed in each second."""
 _RECOVERED = 40.0
 """Seconds after which a job of a killed worker is to be driven again."""
+_ZOMBIE = 42.0
+"""Seconds for which a worker is stopped whose jobs others have taken over when it goes on."""
 _DRAINED = 10.0
 _SETTLED = 180.0
 """Seconds after which all jobs must have ended once nothing is done to the workers any more."""
@@ -85,7 +88,8 @@ def concluded(
     """Let all jobs end, ask the workers to, and compare."""
     fleet.calm()
     began, markers = time.monotonic(), [marker for client in clients for marker in client.markers]
-    over = _every(2.0, lambda: all(client.over for client in clients) or stage.unsettled(len(markers)) == 0)
+    # A client is told of a doubt that a worker which was stopped may heal later, and the job goes on then.
+    over = _every(2.0, lambda: stage.unsettled(len(markers)) == 0)
     settled = until(over, _SETTLED, fleet.tend)
     after = time.monotonic() - began
     wrong = [] if settled else [f"{stage.unsettled(len(markers))} jobs had not ended after {_SETTLED:g} s of calm"]
@@ -172,18 +176,30 @@ def kill(folder: Path, options: argparse.Namespace) -> Finding:
         "database killed": len(outages.past),
     }
     found.extend(_recovered(report, fleet.silences, outages.past, last))
+    if unhealed := found.counts["unknown, stopped or cut off in a POST"]:
+        found.wrong.append(f"{unhealed} jobs stayed unknown whose workers were only stopped")
     return found
 
 
 def _last_kill(stage: Stage, fleet: Fleet, first: int) -> tuple[Silence, Submitter]:
-    """Kill the worker with most jobs when all of them are at work, and nothing else any more."""
+    """Kill the worker with most jobs when all of them are at work, and stop another for longer than its lease."""
     fleet.calm()
     until(lambda: len(fleet.workers) == 3 and all(worker.at_work for worker in fleet.workers.values()), _TOLD, fleet.tend)
-    client = Submitter(stage, jobs=60, rate=_RATE, first=first, patience=2 * _SETTLED)
-    until(_every(0.5, lambda: max(_driven(stage).values(), default=0) >= 10), _TOLD, fleet.tend)
+    client = Submitter(stage, jobs=150, rate=_RATE, first=first, patience=2 * _SETTLED)
+    until(_every(0.5, lambda: min(_driven(stage)[name] for name in _two_busiest(stage, fleet)) >= 5), _TOLD / 4, fleet.tend)
     driven = _driven(stage)
-    fleet.kill(max(fleet.workers.values(), key=lambda worker: driven[worker.name]))
-    return fleet.silences[-1], client
+    killed, stopped, _ = sorted(fleet.workers.values(), key=lambda worker: driven[worker.name], reverse=True)
+    fleet.kill(killed)
+    last = fleet.silences[-1]
+    fleet.stop(stopped, _ZOMBIE)
+    until(lambda: stopped.stopped is None, 2 * _ZOMBIE, fleet.tend)
+    return last, client
+
+
+def _two_busiest(stage: Stage, fleet: Fleet) -> list[str]:
+    """Return the names of the two workers with most jobs."""
+    driven = _driven(stage)
+    return sorted((worker.name for worker in fleet.workers.values()), key=lambda name: driven[name])[-2:]
 
 
 def _each(*works: Callable[[], None]) -> Callable[[], None]:
@@ -203,7 +219,7 @@ def _recovered(report: Report, silences: Sequence[Silence], outages: Sequence[Ou
         "driven again after a kill": spread([each.seconds for each in killed if not each.disturbed]),
         "the same with the database away": spread([each.seconds for each in killed if each.disturbed]),
         "taken from a stopped worker": spread([each.seconds for each in found if not each.killed]),
-        "driven again after the last kill, with no other": spread(lasting),
+        "driven again after the last kill": spread(lasting),
     }
     wrong = [] if lasting else ["the last worker that was killed had no jobs, which proves nothing"]
     if lasting and max(lasting) > _RECOVERED:

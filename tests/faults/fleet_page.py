@@ -32,7 +32,8 @@ SECTIONS: Mapping[str, tuple[str, str]] = {
         """\
 There are three workers. Each second one of them is killed, or stopped for half a second to 45, unless no other would be at work;
 who was killed is started again a second later. The database is killed twice, and comes back after some seconds. A job that was
-given to a worker which is killed as well is driven again later. At last one worker is killed with nothing else going on.""",
+given to a worker which is killed as well is driven again later. At last one worker is killed, and another stopped for longer
+than its lease, with nothing else going on.""",
     ),
     "limits": (
         "Limits over three workers",

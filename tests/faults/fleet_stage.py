@@ -159,11 +159,6 @@ class Submitter:
         if not until(lambda: self._log.stat().st_size > 0, _PATIENCE):
             raise RuntimeError("the client does not connect")
 
-    @property
-    def over(self) -> bool:
-        """Whether all of its jobs have ended for it."""
-        return self._process.poll() is not None
-
     def outcomes(self, patience: float) -> dict[str, str]:
         """Wait until it has ended, and return what came of each job; raises `RuntimeError` when it fails."""
         try:
