@@ -131,7 +131,7 @@ async def test_a_job_whose_process_died_in_its_post_is_unknown(tmp_path: Path) -
     _as_if_killed(tmp_path / "jobs.db")
     async with opened(service, journal=tmp_path / "jobs.db") as client:
         (handle,) = await service.clock.run(client.resume())
-        with pytest.raises(SubmitUnknownError, match="the program ended"):
+        with pytest.raises(SubmitUnknownError, match="the process that sent the request ended"):
             await handle.result()
     assert 1 == len(service.posts)
 
