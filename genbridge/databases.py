@@ -51,7 +51,7 @@ _TROUBLES = tuple(
             "the database's server at {url.server} has no connection left; raise its max_connections, or run fewer workers",
         ),
         (
-            "Connection refused|timeout expired|timed out|failed to resolve|No route|unreachable|failed: No such file",
+            "Connection refused|timeout expired|timed out|failed to resolve|not known|No route|unreachable|failed: No such file",
             "the database's server at {url.server} cannot be reached ({why}); see that it runs, and that its URL is right",
         ),
     )

@@ -122,6 +122,7 @@ def test_totals_are_the_sum_over_the_jobs(new: list[tuple[str, Media, int, float
         for number, name, amount, certainty in moves:
             await walked.step(f"job-{number % len(new)}", name, Cost(amount=amount, certainty=certainty))
             await check(journal, ["studio", "spare"])
+        await journal.aclose()
 
     asyncio.run(walk())
 

