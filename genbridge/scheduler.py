@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ from genbridge.errors import (
     JobError,
     JournalError,
 )
-from genbridge.journal import DEAD_AFTER, Attention, Journal, Lease, SharedJournal
+from genbridge.journal import DEAD_AFTER, Attention, Journal, Lease, Report, SharedJournal
 from genbridge.limits import Limiter
 from genbridge.polls import Polls, ask_again
 from genbridge.pulse import Pulse
@@ -322,7 +322,7 @@ class Scheduler:
             return None
         if self._shared is not None and self.is_barred(job.backend):
             await self._clock.sleep(_KEPT)
-            await self._shared.hand_over([lease])
+            await self._writer.write_now_or_later(self._shared.hand_over, [lease])
             return None
         try:
             drive = self._drives[job_id] = self._made(job, lease)
@@ -516,7 +516,7 @@ class Scheduler:
         backend, lease = drive.job.backend, drive.lease
         if self._shared is None or lease is None:
             return False
-        mine, reports = self._shared.owner, await self._shared.reports()
+        mine, reports = self._shared.owner, await self._reports(self._shared)
         if not any(report.owner != mine and report.serves(backend) for report in reports):
             return False
         _log.error("backend %r refuses this worker's key: its jobs are left to others; start it anew with the right key", backend)
@@ -525,6 +525,13 @@ class Scheduler:
         drive.lease = None
         await self._writer.write_now_or_later(self._shared.hand_over, [lease])
         return True
+
+    async def _reports(self, shared: SharedJournal) -> Sequence[Report]:
+        """Return how the workers are doing; nothing while the journal is not reached, as then nobody can be relied on."""
+        try:
+            return await shared.reports()
+        except JournalError:
+            return ()
 
     def is_barred(self, backend: str) -> bool:
         """Whether a backend has refused this worker's key, and its jobs are left to others for now."""

@@ -315,6 +315,19 @@ async def test_a_job_that_one_workers_key_is_refused_for_is_left_to_another(hall
     assert "its jobs are left to others; start it anew with the right key" in caplog.text
 
 
+async def test_a_refused_key_ends_the_job_also_where_nobody_can_be_asked_for_other_workers(hall: Hall) -> None:
+    """Else it would be held, and neither sent nor failed."""
+
+    class Mute(BoardJournal):
+        async def reports(self) -> Sequence[Report]:
+            raise JournalError("it cannot be reached")
+
+    hall.service.submits.appendleft(said(401))
+    async with hall.client() as client, working(hall, journal=Mute(hall.path, hall.board)):
+        with pytest.raises(AuthenticationError):
+            await handed_in(hall, client)
+
+
 async def test_a_service_that_leaves_three_submits_in_doubt_is_left_alone(hall: Hall) -> None:
     """Nobody stands by who could stop a thousand more; the next is sent a minute later, and when it is accepted all is well."""
     hall.service.submits.extendleft([LOST] * 3)
