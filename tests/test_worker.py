@@ -325,7 +325,7 @@ async def test_a_refused_key_ends_the_job_also_where_nobody_can_be_asked_for_oth
     hall.service.submits.appendleft(said(401))
     async with hall.client() as client, working(hall, journal=Mute(hall.path, hall.board)):
         with pytest.raises(AuthenticationError):
-            await handed_in(hall, client)
+            await hall.service.clock.run(client.submit(REQUEST, timeout=60.0))
 
 
 async def test_a_service_that_leaves_three_submits_in_doubt_is_left_alone(hall: Hall) -> None:
