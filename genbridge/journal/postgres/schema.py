@@ -87,6 +87,7 @@ $$;
 create function enter(me text, number bigint, told double precision) returns double precision language plpgsql as $$
 declare
   moment double precision;
+  said text;
 begin
   if number > 0 then
     perform pg_advisory_xact_lock(lock_number());
@@ -95,7 +96,7 @@ begin
   if number > 0 then
     insert into drivers values (me, moment, number) on conflict (owner) do update set beat = excluded.beat, batch = excluded.batch;
   end if;
-  perform set_config('genbridge.moment', moment::text, true);
+  said := set_config('genbridge.moment', moment::text, false);
   return moment;
 end $$;
 
@@ -135,20 +136,9 @@ create view spent as select day, backend, provider, model, media, unit, sum(jobs
     select day, backend, provider, model, media, unit, jobs, charged, estimated, reserved, unpriced from shifts
   ) as parts group by day, backend, provider, model, media, unit;
 create view used as select * from used_sums union all select backend, sent, held, counted from shifts;
-create function shift(job jobs, sign integer) returns void language plpgsql as $$
-begin
-  insert into shifts values (
-    floor(job.created / 86400)::integer, job.backend, job.provider, job.model, job.media, job.unit, sign,
-    sign * millionths(job.charged), case when job.guessed = 1 then sign * millionths(job.charged) else 0 end,
-    case when job.held = 1 and job.charged is null and job.finished is null then sign * millionths(job.reserved) else 0 end,
-    case when job.held = 1 and job.charged is null and job.reserved is null then sign else 0 end,
-    floor(coalesce(job.intended, job.created) / 86400)::integer, sign * job.held,
-    case when job.held = 1 then sign * millionths(coalesce(job.charged, job.reserved)) else 0 end
-  );
-end $$;
 create function add_up() returns void language plpgsql as $$
 begin
-  if not exists (select 1 from shifts) then
+  if current_setting('genbridge.shifted', true) is distinct from 'yes' then
     return;
   end if;
   insert into spent_sums as s
@@ -161,24 +151,32 @@ begin
     on conflict (backend, sent) do update set held = u.held + excluded.held, counted = u.counted + excluded.counted;
   delete from shifts;
 end $$;
+
+-- What a trigger's condition says is read anew by each statement, and takes longer than all that this function does.
 create function count_jobs() returns trigger language plpgsql as $$
+declare
+  said text;
 begin
-  if tg_op <> 'INSERT' then
-    perform shift(old, -1);
+  if tg_op = 'UPDATE' and (old.charged, old.held, old.guessed, old.finished, old.reserved, old.created, old.unit,
+      old.backend, old.provider, old.model, old.media, floor(coalesce(old.intended, old.created) / 86400))
+    is not distinct from (new.charged, new.held, new.guessed, new.finished, new.reserved, new.created, new.unit,
+      new.backend, new.provider, new.model, new.media, floor(coalesce(new.intended, new.created) / 86400)) then
+    return null;
   end if;
-  if tg_op <> 'DELETE' then
-    perform shift(new, 1);
-  end if;
+  insert into shifts select
+    floor(created / 86400)::integer, backend, provider, model, media, unit, sign,
+    sign * millionths(charged), case when guessed = 1 then sign * millionths(charged) else 0 end,
+    case when held = 1 and charged is null and finished is null then sign * millionths(reserved) else 0 end,
+    case when held = 1 and charged is null and reserved is null then sign else 0 end,
+    floor(coalesce(intended, created) / 86400)::integer, sign * held,
+    case when held = 1 then sign * millionths(coalesce(charged, reserved)) else 0 end
+    from (select old.*, -1 as sign where tg_op <> 'INSERT' union all select new.*, 1 where tg_op <> 'DELETE') as job;
+  said := set_config('genbridge.shifted', 'yes', true);
   return null;
 end $$;
-create trigger jobs_counted after insert or delete on jobs for each row execute function count_jobs();
-create trigger jobs_counted_anew after update on jobs for each row when (
-  (old.created, old.backend, old.provider, old.model, old.media, old.unit, old.reserved, old.charged, old.held, old.guessed,
-    old.finished, floor(coalesce(old.intended, old.created) / 86400))
-  is distinct from
-  (new.created, new.backend, new.provider, new.model, new.media, new.unit, new.reserved, new.charged, new.held, new.guessed,
-    new.finished, floor(coalesce(new.intended, new.created) / 86400))
-) execute function count_jobs();
+create trigger jobs_counted after insert or delete or update of
+  charged, held, guessed, finished, reserved, created, unit, backend, provider, model, media, intended
+  on jobs for each row execute function count_jobs();
 
 -- The engine writes down what becomes of each ticket, which nobody reads: the journal says what becomes of the job.
 do $$
@@ -198,13 +196,10 @@ begin
   perform pg_notify(tg_argv[0], new.id);
   return null;
 end $$;
-create trigger jobs_changed after update on jobs for each row when (
-  (old.status, old.provider_id, old.progress, old.failure, old.cancel_answer)
-  is distinct from (new.status, new.provider_id, new.progress, new.failure, new.cancel_answer)
-) execute function tell('genbridge_changes');
-create trigger jobs_cancel_asked after update on jobs for each row when (
-  new.cancel_asked is not null and new.cancel_asked is distinct from old.cancel_asked
-) execute function tell('genbridge_cancels');
+create trigger jobs_changed after update of status, provider_id, progress, failure, cancel_answer on jobs
+  for each row execute function tell('genbridge_changes');
+create trigger jobs_cancel_asked after update of cancel_asked on jobs for each row when (new.cancel_asked is not null)
+  execute function tell('genbridge_cancels');
 """
 
 _STEPS = (_FIRST,)
