@@ -53,8 +53,11 @@ class Faithless(Connection):
     def execute(self, statement: str, values: Any = None, /) -> Any:
         if statement == "commit" and self.lose:
             lose, self.lose = self.lose, ""
-            if lose == "after":
+            if lose != "before":
                 super().execute(statement)
+            if lose == "told":
+                self.settle()
+                raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
             self.raw.close()
             raise Lost("the connection was cut")
         return super().execute(statement, values)
@@ -168,7 +171,7 @@ async def test_a_database_that_cannot_be_reached_is_named_without_its_password(
 # Every write is done once.
 
 
-@pytest.mark.parametrize("lose", ["before", "after"])
+@pytest.mark.parametrize("lose", ["before", "after", "told"])
 async def test_a_write_whose_commit_was_lost_is_done_once(url: DatabaseUrl, lose: str) -> None:
     """Whether it had reached the database or not, which nobody is told."""
     journal = FaithlessJournal(url)
@@ -178,6 +181,39 @@ async def test_a_write_whose_commit_was_lost_is_done_once(url: DatabaseUrl, lose
     assert lease is not None
     assert lease.attempt is not None
     assert 1 == (await journal.usage("studio")).ever.jobs
+    await journal.aclose()
+
+
+async def test_what_the_database_cannot_do_fails_alone_among_what_was_asked_with_it(
+    journal: PostgresJournal, database: str
+) -> None:
+    """Though it says so only when all of that has been asked."""
+    impossible = journal._store.do_ahead(lambda db: db.execute("select 1 / 0"), lambda _, rows: rows.fetchone())
+    asked = [journal.hand_in(a_job(1), Budget()), impossible, journal.hand_in(a_job(2), Budget())]
+    before, failure, after = await asyncio.gather(*asked, return_exceptions=True)
+    assert (True, True) == (before, after)
+    assert isinstance(failure, JournalError)
+    assert "division by zero" in str(failure)
+    assert ["job-1", "job-2"] == ticketed(database)
+
+
+async def test_a_write_whose_answer_cannot_be_read_is_undone(journal: PostgresJournal, database: str) -> None:
+    """As whoever asked for it takes it for undone."""
+    await journal.hand_in(a_job(), Budget())
+    asked(database, "update jobs set request = 'damaged' returning 1")
+    with pytest.raises(JournalError, match="cannot be read"):
+        await journal.take("job-1")
+    assert [(None, 1)] == asked(database, "select owner, epoch from jobs")
+
+
+async def test_a_driver_that_waits_for_each_answer_does_too(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with an old client library of PostgreSQL's."""
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
+    journal = PostgresJournal(url)
+    await journal.open()
+    lease, attempt = await begun(journal, a_job())
+    assert await journal.submitted(attempt, a_job(status=JobStatus.RUNNING, provider_id="p1"))
+    assert await journal.update(lease, ended(a_job()))
     await journal.aclose()
 
 

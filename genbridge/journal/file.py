@@ -88,7 +88,7 @@ class FileStore(Store[sqlite3.Connection]):
         """Close the file."""
         db.close()
 
-    def begin(self, db: sqlite3.Connection, *, looks: bool) -> None:  # noqa: ARG002 (what looks is no lighter here)
+    def begin(self, db: sqlite3.Connection) -> None:
         """Begin a transaction, once no other process has one that writes."""
         db.execute("begin immediate")
 

@@ -67,8 +67,7 @@ class Pace:
         now = self._now()
         if seconds := self.paused(db, Paused.SUBMITS).get(backend):
             return Wait(seconds, "the service asked for a pause")
-        longest = max((rule.limits.per for rule in rules), default=0.0)
-        db.execute(_FORGET, (backend, now - longest - _ANSWER_LASTS, media, model))
+        self.forget(db, backend, media, model, rules)
         if rules:
             _set_back(db, backend, now)
         waits = [wait for rule in rules if (wait := self._wait_for(db, _Scope(backend, rule), now))]
@@ -89,6 +88,11 @@ class Pace:
             return running
         stale = scope.rows(db, _STALE, scope.backend, after=(since,)).fetchall()
         return running - sum(int(count) for owner, count in stale if owner != self._drivers.name and self._drivers.free(db, owner))
+
+    def forget(self, db: Database, backend: str, media: str, model: str, rules: Sequence[Rule] = ()) -> None:
+        """Forget submits that no rule looks back to."""
+        longest = max((rule.limits.per for rule in rules), default=0.0)
+        db.execute(_FORGET, (backend, self._now() - longest - _ANSWER_LASTS, media, model))
 
     def began(self, db: Database, job_id: str, backend: str, media: str, model: str) -> None:
         """Record that a submit is about to be sent."""

@@ -38,8 +38,18 @@ _ADD = (
 )
 _UNFINISHED = "select owner from jobs where id = ? and finished is null"
 _ACQUIRE = "update jobs set owner = ?, epoch = epoch + 1 where id = ? returning epoch, attempt"
+_TAKE = (
+    "update jobs set owner = ?, epoch = epoch + 1 where id = ? and finished is null and (owner is null or owner = ?) "  # noqa: S608
+    f"returning epoch, attempt, {', '.join(COLUMNS)}"
+)
+"""That, for a job that is nobody's yet or ours."""
 _PENDING = "select backend, media, model, quote from jobs where id = ? and epoch = ? and owner = ? and status = 'pending'"
 _INTEND = "update or fail jobs set status = 'submitting', attempt = ?, intended = ? where id = ?"
+_INTEND_AT_ONCE = (
+    f"{_INTEND} and epoch = ? and owner = ? and status = 'pending' and not exists ("  # noqa: S608 (our own words)
+    "select 1 from pauses where pauses.backend = jobs.backend and what = ? and at + seconds > ?) returning backend, media, model"
+)
+"""That, where no limit and no pause has a say."""
 _CHANGED = f"{', '.join(f'{name} = :{name}' for name in CHANGES)}, held = :held"
 _GO_ON = f"update or fail jobs set {_CHANGED} where id = :id and "  # noqa: S608 (our own names)
 _SUBMITTED = (
@@ -105,25 +115,32 @@ class SqlJournal:
 
         With `rules` the intent to submit it is recorded too, unless a limit asks to wait.
         """
-        return await self._store.do(partial(self.added, job=job, budget=budget, rules=rules, owner=self._drivers.name))
 
-    def added(
-        self, db: Database, job: Job, budget: Budget, rules: Sequence[Rule] | None = None, *, owner: str | None
-    ) -> Lease | None:
-        """Do what `add` does, within a transaction, for a driver or for nobody yet."""
+        def work(db: Database) -> Lease | None:
+            if not self.fits(db, job, budget):
+                return None
+            if rules is None or self._wait(db, job.backend, job.media, job.model, rules):
+                return Lease(job.id, 1) if self.recorded(db, job, owner=self.owner).rowcount else None
+            token = _token()
+            begun = {"status": JobStatus.SUBMITTING.value, "attempt": token, "intended": self._now()}
+            if not self.recorded(db, job, owner=self.owner, **begun).rowcount:
+                return None
+            self._pace.began(db, job.id, job.backend, job.media, job.model)
+            return Lease(job.id, 1, Attempt(job.id, token))
+
+        return await self._store.do(work)
+
+    def fits(self, db: Database, job: Job, budget: Budget) -> bool:
+        """Whether a new job may be recorded, within a transaction, and not whether one of its id is; raises `BudgetError`."""
         if budget != _NO_CAPS:
             if db.execute(_KNOWN, (job.id,)).fetchone():
-                return None
+                return False
             check(job.backend, job.quote, budget, self._usage(db, job.backend, budget))
-        row = {**dump(job), "owner": owner, "attempt": None, "intended": None}
-        if rules is None or self._wait(db, job.backend, job.media, job.model, rules):
-            return Lease(job.id, 1) if db.execute(_ADD, row).rowcount else None
-        token = _token()
-        begun = {"status": JobStatus.SUBMITTING.value, "attempt": token, "intended": self._now()}
-        if not db.execute(_ADD, row | begun).rowcount:
-            return None
-        self._pace.began(db, job.id, job.backend, job.media, job.model)
-        return Lease(job.id, 1, Attempt(job.id, token))
+        return True
+
+    def recorded(self, db: Database, job: Job, **state: Any) -> Rows:
+        """Record a new job, within a transaction, unless one of its id is on record; `state` is what its row has beside the job."""
+        return db.execute(_ADD, {**dump(job), "owner": None, "attempt": None, "intended": None, **state})
 
     def _wait(self, db: Database, backend: str, media: str, model: str, rules: Sequence[Rule]) -> Wait | None:
         """Return how long a submit has to wait; raises `JournalError` when nobody would find the record of it."""
@@ -144,14 +161,20 @@ class SqlJournal:
 
     async def take(self, job_id: str) -> tuple[Lease | None, Job | None]:
         """Take a job in the same way, and return its record as it stands then, taken or not."""
-        return await self._store.do(lambda db: (self._acquired(db, job_id), _first(_select(db, "id = ?", (job_id,)))))
+
+        def read(db: Database, rows: Rows) -> tuple[Lease | None, Job | None]:
+            row = rows.fetchone()
+            if row is None:  # it has ended, or is another driver's
+                return self._acquired(db, job_id), _first(_select(db, "id = ?", (job_id,)))
+            return _lease(job_id, row), load(dict(row))
+
+        return await self._store.do_ahead(lambda db: db.execute(_TAKE, (self.owner, job_id, self.owner)), read)
 
     def _acquired(self, db: Database, job_id: str) -> Lease | None:
         owned = db.execute(_UNFINISHED, (job_id,)).fetchone()
         if owned is None or not self._drivers.free(db, owned["owner"]):
             return None
-        row = db.execute(_ACQUIRE, (self._drivers.name, job_id)).fetchone()
-        return Lease(job_id, row["epoch"], row["attempt"] and Attempt(job_id, row["attempt"]))
+        return _lease(job_id, db.execute(_ACQUIRE, (self.owner, job_id)).fetchone())
 
     async def beat(self) -> None:
         """Say that this process's driver is alive."""
@@ -171,8 +194,8 @@ class SqlJournal:
         """
         token = _token()
 
-        def work(db: Database) -> Attempt | Wait | None:
-            row = db.execute(_PENDING, (lease.job_id, lease.epoch, self._drivers.name)).fetchone()
+        def considered(db: Database) -> Attempt | Wait | None:
+            row = db.execute(_PENDING, (lease.job_id, lease.epoch, self.owner)).fetchone()
             if row is None:
                 return None
             backend, media, model, quote = row
@@ -181,10 +204,27 @@ class SqlJournal:
             if wait := self._wait(db, backend, media, model, rules):
                 return wait
             db.execute(_INTEND, (token, self._now(), lease.job_id))
+            return began(db, backend, media, model)
+
+        def at_once(db: Database) -> Rows:
+            self._store.check_there()
+            now = self._now()
+            return db.execute(_INTEND_AT_ONCE, (token, now, lease.job_id, lease.epoch, self.owner, Paused.SUBMITS, now))
+
+        def read(db: Database, rows: Rows) -> Attempt | Wait | None:
+            row = rows.fetchone()
+            if row is None:
+                return considered(db)
+            self._pace.forget(db, *row)
+            return began(db, *row)
+
+        def began(db: Database, backend: str, media: str, model: str) -> Attempt:
             self._pace.began(db, lease.job_id, backend, media, model)
             return Attempt(lease.job_id, token)
 
-        return await self._store.do(work)
+        if rules or budget != _NO_CAPS:
+            return await self._store.do(considered)
+        return await self._store.do_ahead(at_once, read)
 
     async def pause(self, backend: str, seconds: float, what: Paused) -> None:
         """Let nobody submit to a backend, or poll it, for that long."""
@@ -231,15 +271,17 @@ class SqlJournal:
         released = job.finished_at and job.status is not JobStatus.SUCCEEDED and job.cost and job.cost.amount == 0
         values = {**dump_changes(job), "held": int(not released), "id": job.id, **which}
 
-        def work(db: Database) -> bool:
+        def work(db: Database) -> Rows:
             if not answered:
                 self._pace.answered(db, job.id)
-            written = db.execute(statement, values).rowcount == 1
-            for lesson in lessons if written else ():
-                take_in(db, lesson)
-            return written
+            return db.execute(statement, values)
 
-        return await self._store.do(work)
+        def read(db: Database, rows: Rows) -> bool:
+            for lesson in lessons if rows.rowcount == 1 else ():
+                take_in(db, lesson)
+            return rows.rowcount == 1
+
+        return await self._store.do_ahead(work, read)
 
     async def reopen(self, job: Job) -> Lease | None:
         """Record that a job that had expired goes on, and take its lease; `None` when it is not expired any more."""
@@ -339,6 +381,10 @@ class SqlJournal:
     async def spent(self, since: float) -> Sequence[Spent]:
         """Return what jobs created since a time (seconds) have cost, by day, backend and model."""
         return await self._store.look(lambda db: totals.spent(db, since))
+
+
+def _lease(job_id: str, row: Any) -> Lease:
+    return Lease(job_id, row["epoch"], row["attempt"] and Attempt(job_id, row["attempt"]))
 
 
 def _token() -> str:

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -22,6 +23,7 @@ import attrs
 from genbridge.errors import GenbridgeError, JournalError
 
 T = TypeVar("T")
+A = TypeVar("A")
 D = TypeVar("D")
 
 _BATCH = 512
@@ -30,6 +32,8 @@ _CLOSELY = 0.01
 """Seconds after a transaction within which another write is one of many."""
 _MOMENT = 0.002
 """Seconds for which what belongs into one transaction is gathered then: a submit takes longer, and each has its `fsync`."""
+_LONGER = 0.02
+"""The same at a database that is far, after a transaction of several writes."""
 
 
 @attrs.frozen(eq=False)
@@ -41,6 +45,8 @@ class Work:
     loop: asyncio.AbstractEventLoop | None = None
     looks: bool = False
     """Whether it only reads."""
+    read: Callable[[Any, Any], Any] | None = None
+    """What makes its value of what `run` has returned, once what others ask for may have been done too."""
 
 
 @attrs.frozen(eq=False)
@@ -77,6 +83,8 @@ class Store(ABC, Generic[D]):
     """What the connection raises."""
     of_the_values: ClassVar[tuple[type[Exception], ...]]
     """Those that are of what was to be written, and not of the database: they fail nobody else's work."""
+    far: ClassVar[bool] = False
+    """Whether the way there and back takes its time: all of a batch is asked for before any answer is waited for."""
 
     def __init__(self, *, inline: bool, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
@@ -86,6 +94,7 @@ class Store(ABC, Generic[D]):
         self._db: D | None = None
         self._lock = threading.Lock()
         self._written = 0.0
+        self._several = False
         self._pid = os.getpid()
 
     # What each kind does in its own way.
@@ -99,16 +108,19 @@ class Store(ABC, Generic[D]):
         """Close a connection."""
 
     @abstractmethod
-    def begin(self, db: D, *, looks: bool) -> None:
-        """Begin a transaction that no other process's can come between; one that only looks may be lighter."""
+    def begin(self, db: D) -> None:
+        """Begin a transaction that no other process's can come between."""
 
     @abstractmethod
     def execute(self, db: D, statement: str) -> None:
         """Run a statement without values."""
 
+    def settle(self, db: D) -> None:
+        """Wait until all that was asked for is done; raises what went wrong."""
+
     @abstractmethod
     def written(self, db: D) -> int:
-        """Return how many rows were written on a connection so far."""
+        """Return a number that grows with whatever is written on a connection."""
 
     @abstractmethod
     def in_transaction(self, db: D) -> bool:
@@ -161,6 +173,16 @@ class Store(ABC, Generic[D]):
         self._ask(Work(run, future, loop))
         return await future
 
+    async def do_ahead(self, ask: Callable[[D], A], read: Callable[[D, A], T]) -> T:
+        """Do the same in two parts: `ask`, and what `read` makes of its answers.
+
+        Where answers take their time, what others ask for comes between the two: `ask` writes nothing that `read` has to check.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._ask(Work(ask, future, loop, read=read))
+        return await future
+
     async def look(self, run: Callable[[D], T]) -> T:
         """Run something that only reads, and return what it returns."""
         loop = asyncio.get_running_loop()
@@ -197,13 +219,14 @@ class Store(ABC, Generic[D]):
         while batch := self._gathered():
             _tell_all(self.committed(db, batch))
             self._written = time.monotonic()
+            self._several = len(batch) > 1
         self.close(db)
 
     def _gathered(self) -> list[Work]:
         """Wait for work and return what there is; where one write follows another closely, what comes in a moment goes with it."""
         work = self._queue.get()
         if time.monotonic() - self._written < _CLOSELY:
-            self._sleep(_MOMENT)
+            self._sleep(_LONGER if self.far and self._several else _MOMENT)
         batch: list[Work] = []
         while work is not None:
             batch.append(work)
@@ -229,21 +252,25 @@ class Store(ABC, Generic[D]):
         try:
             return self.in_one_go(db, batch)
         except self.failures as error:
-            if self.in_transaction(db):
-                self.execute(db, "rollback")
+            self.undo(db)
             return [Outcome(work, failure=self.error("written", error)) for work in batch]
+
+    def undo(self, db: D) -> None:
+        """Undo the transaction under way, if there is one."""
+        if self.in_transaction(db):
+            self.execute(db, "rollback")
 
     def in_one_go(self, db: D, batch: Sequence[Work]) -> list[Outcome]:
         """Do a batch, and again with each work apart when one of them has left something to undo."""
         try:
-            return self._in_transaction(db, batch, self._run)
+            return self._in_transaction(db, batch, self._together)
         except _HalfDone:
-            self.execute(db, "rollback")
-            return self._in_transaction(db, batch, self._run_apart)
+            self.undo(db)
+            return self._in_transaction(db, batch, self._apart)
 
-    def _in_transaction(self, db: D, batch: Sequence[Work], run: Callable[[D, Work], Outcome]) -> list[Outcome]:
-        self.begin(db, looks=all(work.looks for work in batch))
-        outcomes = [run(db, work) for work in batch]
+    def _in_transaction(self, db: D, batch: Sequence[Work], run: Callable[[D, Sequence[Work]], list[Outcome]]) -> list[Outcome]:
+        self.begin(db)
+        outcomes = run(db, batch)
         self.commit(db, outcomes)
         return outcomes
 
@@ -251,26 +278,59 @@ class Store(ABC, Generic[D]):
         """Commit what has these outcomes."""
         self.execute(db, "commit")
 
-    def _run(self, db: D, work: Work) -> Outcome:
-        """Do one thing; raises `_HalfDone` when there is something to undo, which is rare enough to cost nobody a savepoint."""
+    def _together(self, db: D, batch: Sequence[Work]) -> list[Outcome]:
+        """Do a batch; raises `_HalfDone` when there is something to undo, which is rare enough to cost nobody a savepoint."""
+        if not self.far:
+            return [self._run(db, work, self._value) for work in batch]
+        asked = [self._run(db, work, lambda db, work: work.run(db)) for work in batch]
+        try:
+            self.settle(db)
+        except self.of_the_values as error:
+            raise _HalfDone from error
+        return [self._read(db, outcome) for outcome in asked]
+
+    def _run(self, db: D, work: Work, step: Callable[[D, Work], Any]) -> Outcome:
         written = self.written(db)
-        outcome = self._outcome(db, work)
+        outcome = self._outcome(work, partial(step, db, work))
         if outcome.torn or (outcome.failure is not None and self.written(db) != written):
             raise _HalfDone
         return outcome
 
-    def _run_apart(self, db: D, work: Work) -> Outcome:
-        """Do one thing in a savepoint of its own."""
+    def _read(self, db: D, asked: Outcome) -> Outcome:
+        """Return what has come of some work, once all that it has asked for is done."""
+        read = asked.work.read
+        if asked.failure is not None or read is None:
+            return asked
+        outcome = self._outcome(asked.work, partial(read, db, asked.value))
+        if outcome.failure is not None:
+            raise _HalfDone
+        return outcome
+
+    def _apart(self, db: D, batch: Sequence[Work]) -> list[Outcome]:
+        """Do each of a batch in a savepoint of its own."""
+        return [self._saved(db, work) for work in batch]
+
+    def _saved(self, db: D, work: Work) -> Outcome:
         self.execute(db, "savepoint work")
-        outcome = self._outcome(db, work)
+        outcome = self._outcome(work, partial(self._value, db, work))
         if outcome.failure is not None:
             self.execute(db, "rollback to work")
         self.execute(db, "release work")
         return outcome
 
-    def _outcome(self, db: D, work: Work) -> Outcome:
+    def _value(self, db: D, work: Work) -> Any:
+        """Do one thing to its end."""
+        value = work.run(db)
+        self.settle(db)
+        if work.read is not None:
+            value = work.read(db, value)
+            self.settle(db)
+        return value
+
+    def _outcome(self, work: Work, step: Callable[[], Any]) -> Outcome:
+        """Return what has come of a step of some work."""
         try:
-            return Outcome(work, work.run(db))
+            return Outcome(work, step())
         except self.of_the_values as error:
             return Outcome(work, failure=self.error("written", error), torn=True)
         except self.failures:

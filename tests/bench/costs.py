@@ -56,7 +56,7 @@ class Costs:
     claim_ms: float
     """From one claim of a ticket to the next, of one worker that has many before it."""
     commit_ms: float
-    """Of a commit alone, which waits for the disk; a part of `begin`."""
+    """Of the end of a transaction, which waits for the disk; a part of `begin`."""
     look_ms: float
     """Of the database's CPU, when a client looks how a job is."""
     transaction_ms: float

@@ -13,7 +13,7 @@ from random import Random
 import attrs
 from costs import WRITES, Costs, Write
 
-from genbridge.journal.store import _BATCH, _CLOSELY, _MOMENT
+from genbridge.journal.store import _BATCH, _CLOSELY, _LONGER, _MOMENT
 
 POST = 0.5
 """Seconds until a service has answered a paid POST, in the median; half of them between 0.4 and 0.6."""
@@ -114,6 +114,7 @@ class Writer:
         self._asked: deque[tuple[float, Callable[[], None]]] = deque()
         self._busy = False
         self._written = -1.0
+        self._several = False
         self.transactions = 0
         self.writes = 0
 
@@ -126,7 +127,8 @@ class Writer:
 
     def _go_on(self) -> None:
         closely = self._clock.now - self._written < _CLOSELY
-        self._clock.after(_MOMENT if closely else 0.0, self._begin)
+        gathered = _LONGER if self._several else _MOMENT
+        self._clock.after(gathered if closely else 0.0, self._begin)
 
     def _begin(self) -> None:
         batch = [self._asked.popleft() for _ in range(min(_BATCH, len(self._asked)))]
@@ -135,7 +137,7 @@ class Writer:
         self._lock.hold(self._begin_takes + sum(seconds for seconds, _ in batch), partial(self._committed, batch))
 
     def _committed(self, batch: Sequence[tuple[float, Callable[[], None]]]) -> None:
-        self._written = self._clock.now
+        self._written, self._several = self._clock.now, len(batch) > 1
         for _, then in batch:
             then()
         self._busy = bool(self._asked)

@@ -27,7 +27,7 @@ from genbridge.journal.postgres import PostgresJournal
 from genbridge.journal.postgres.connection import Connection
 from genbridge.journal.postgres.schema import upgrade
 from genbridge.journal.postgres.store import DatabaseStore
-from genbridge.journal.store import Outcome, Work
+from genbridge.journal.store import Outcome
 from genbridge.limits import Rule
 from genbridge.tickets import Procrastinate
 
@@ -49,16 +49,11 @@ AT_ONCE = 2000
 
 @attrs.frozen
 class Held:
-    """For how many seconds a transaction kept the lock; how many of them its commit took, and each of its writes."""
+    """For how many seconds a transaction of so many writes kept the lock, and how many of them its end took."""
 
     seconds: float
-    commit: float
-    writes: Sequence[float]
-
-    @property
-    def beside(self) -> float:
-        """The seconds that are no write's."""
-        return self.seconds - sum(self.writes)
+    end: float
+    writes: int
 
 
 class TimedStore(DatabaseStore):
@@ -67,7 +62,6 @@ class TimedStore(DatabaseStore):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.held: list[Held] = []
-        self.writes: list[float] = []
         self.db: Connection | None = None
         self._begun = 0.0
 
@@ -75,21 +69,15 @@ class TimedStore(DatabaseStore):
         self.db = super().connect()
         return self.db
 
-    def begin(self, db: Connection, *, looks: bool) -> None:
-        super().begin(db, looks=looks)
+    def begin(self, db: Connection) -> None:
         self._begun = time.perf_counter()
-
-    def _outcome(self, db: Connection, work: Work) -> Outcome:
-        before = time.perf_counter()
-        outcome = super()._outcome(db, work)
-        self.writes.append(time.perf_counter() - before)
-        return outcome
+        super().begin(db)
 
     def commit(self, db: Connection, outcomes: Sequence[Outcome]) -> None:
         before = time.perf_counter()
         super().commit(db, outcomes)
         after = time.perf_counter()
-        self.held.append(Held(after - self._begun, after - before, self.writes[len(self.writes) - len(outcomes) :]))
+        self.held.append(Held(after - self._begun, after - before, len(outcomes)))
 
 
 class TimedJournal(PostgresJournal):
@@ -104,6 +92,11 @@ class TimedJournal(PostgresJournal):
         assert self._tables.db is not None
         return self._tables.db.raw
 
+    async def get(self, job_id: str) -> Job | None:
+        """Return a job's record, however short a time after the last."""
+        self._read_at = 0.0
+        return await super().get(job_id)
+
     async def nothing(self) -> None:
         """Have a transaction in which nothing is written."""
         await self._tables.do(lambda _: None)
@@ -111,7 +104,6 @@ class TimedJournal(PostgresJournal):
     async def held(self, writes: Sequence[Callable[[], Awaitable[Any]]], *, together: bool) -> list[Held]:
         """Do some writes, and return their transactions."""
         self._tables.held.clear()
-        self._tables.writes.clear()
         if together:
             await asyncio.gather(*(write() for write in writes))
         else:
@@ -201,25 +193,22 @@ def some(journal: TimedJournal, number: int) -> Jobs:
 
 async def writes(journal: TimedJournal) -> tuple[dict[str, Write], float]:
     """Return for how long each write keeps the lock, and the seconds of a commit."""
-    singles: dict[str, list[Held]] = {step: [] for step in STEPS}
+    empty: list[Held] = []
     many: dict[str, list[Held]] = {step: [] for step in STEPS}
     for _ in range(ROUNDS):
-        alone, together = some(journal, ALONE), some(journal, TOGETHER)
+        empty += await journal.held([journal.nothing] * ALONE, together=False)
+        together = some(journal, TOGETHER)
         for step in STEPS:
-            singles[step] += await journal.held(alone.steps(step), together=False)
             many[step] += await journal.held(together.steps(step), together=True)
     ways = await ways_of_each(journal)
-    begin = min(low([held.beside for held in found]) for found in singles.values())
+    begin = low([held.seconds for held in empty])
     each = {step: Write(ms=_ms(of_each(found, begin)), trips=ways[step]) for step, found in many.items()}
-    commit = low([held.commit for found in singles.values() for held in found])
-    return {"begin": Write(ms=_ms(begin), trips=ways["begin"]), **each}, commit
+    return {"begin": Write(ms=_ms(begin), trips=ways["begin"]), **each}, low([held.end for held in empty])
 
 
 def of_each(transactions: Sequence[Held], begin: float) -> float:
-    """Return the seconds of one write, with its part of what is done once for all of a transaction's, as tickets are given."""
-    large = [held for held in transactions if len(held.writes) > ALONE]
-    once = low([(held.beside - begin) / len(held.writes) for held in large])
-    return low([seconds for held in large for seconds in held.writes]) + max(0.0, once)
+    """Return the seconds of one write of many, with its part of what is done once for all, as tickets are given."""
+    return low([(held.seconds - begin) / held.writes for held in transactions if held.writes > ALONE])
 
 
 async def ways_of_each(journal: TimedJournal) -> dict[str, int]:
@@ -230,8 +219,8 @@ async def ways_of_each(journal: TimedJournal) -> dict[str, int]:
         with trips(journal.connection) as count:
             await journal.held(works, together=False)
             found[step] = round(count() / ALONE)
-    # It has the lock from its second way on, back from there, until the last has arrived.
-    return {**{step: ways - found["begin"] for step, ways in found.items()}, "begin": found["begin"] - 2}
+    # It has the lock from its first way on, back from there, until the last has arrived.
+    return {**{step: ways - found["begin"] for step, ways in found.items()}, "begin": found["begin"] - 1}
 
 
 def low(seconds: Sequence[float]) -> float:

@@ -87,10 +87,10 @@ class BoardJournal(InlineJournal):
 
     async def hand_in(self, job: Job, budget: Budget) -> bool:
         self._check_there()
-        added = await self._store.do(lambda db: self.added(db, job, budget, owner=None))
-        if added is not None:
+        added = await self._store.do(lambda db: self.fits(db, job, budget) and self.recorded(db, job).rowcount == 1)
+        if added:
             self.board.give(job.id)
-        return added is not None
+        return added
 
     async def hand_over(self, leases: Sequence[Lease]) -> None:
         for lease in leases:

@@ -17,7 +17,7 @@ from genbridge.engine import Engine, Ticket
 from genbridge.errors import JournalError
 from genbridge.hookspecs import hookimpl
 from genbridge.journal import DEAD_AFTER, Attempt, Attention, Counts, Heard, Lease, Report
-from genbridge.journal.database import Database
+from genbridge.journal.database import Database, Rows
 from genbridge.journal.postgres.connection import Connection, Row
 from genbridge.journal.postgres.drivers import SharedDrivers
 from genbridge.journal.postgres.listening import Listener
@@ -29,6 +29,8 @@ from genbridge.types import Job, JobStatus
 
 _log = logging.getLogger(__name__)
 
+_APART = 0.02
+"""Seconds between two readings of jobs, as each way to the database costs as much as many jobs."""
 _SELDOM = 6
 """In how many sweeps the jobs that wait are looked at once."""
 _THESE = f"select {', '.join(COLUMNS)} from jobs where id = any(?)"  # noqa: S608 (our own names)
@@ -90,6 +92,7 @@ class PostgresJournal(SqlJournal):
         self._engine = engine
         self._listeners: list[Listener] = []
         self._ids: list[str] = []
+        self._read_at = -_APART
         self._reading: asyncio.Task[dict[str, Row]] | None = None
         self._drivers: SharedDrivers = SharedDrivers()
         self._tables = self.store_class(url, self._drivers, self._prepare, self._end, now=now, patience=patience)
@@ -148,9 +151,10 @@ class PostgresJournal(SqlJournal):
             raise self._store.error("read", error) from error
 
     async def _read(self) -> dict[str, Row]:
-        """Return the rows of the jobs that are asked for until this has begun."""
-        await asyncio.sleep(0)
-        ids, self._reading = self._ids, None
+        """Return the rows of the jobs that are asked for until this has begun, a while after the last time."""
+        time = asyncio.get_running_loop().time
+        await asyncio.sleep(max(0.0, self._read_at + _APART - time()))
+        ids, self._reading, self._read_at = self._ids, None, time()
         return await self._store.look(lambda db: {row["id"]: row for row in db.execute(_THESE, (ids,))})
 
     # Tickets.
@@ -158,20 +162,20 @@ class PostgresJournal(SqlJournal):
     async def hand_in(self, job: Job, budget: Budget) -> bool:
         """Record a new job with its reservation and a ticket; `False` when a job of that id is on record."""
 
-        def work(db: Connection) -> bool:
-            if self.added(db, job, budget, owner=None) is None:
-                return False
-            self._give(db, [(job.id, job.backend)])
-            return True
+        def work(db: Connection) -> Rows | None:
+            return self.recorded(db, job) if self.fits(db, job, budget) else None
 
-        return await self._store.do(work)
+        def read(db: Connection, rows: Rows | None) -> bool:
+            return rows is not None and rows.rowcount == 1 and self._give(db, [(job.id, job.backend)]) == 1
+
+        return await self._store.do_ahead(work, read)
 
     async def hand_over(self, leases: Sequence[Lease]) -> None:
         """Let unfinished jobs go, each with a ticket."""
 
         def work(db: Connection) -> None:
-            freed = [row for lease in leases for row in db.execute(_LET_GO, (lease.job_id, lease.epoch)).fetchall()]
-            self._give(db, freed)
+            asked = [db.execute(_LET_GO, (lease.job_id, lease.epoch)) for lease in leases]
+            self._give(db, [row for rows in asked for row in rows])
 
         await self._store.do(work)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -77,13 +78,49 @@ def _rows(cursor: psycopg.Cursor[Any]) -> RowMaker[Row]:
     return lambda values: Row(names, values)
 
 
+class Answer:
+    """What a statement returns; it is waited for when it is looked at."""
+
+    __slots__ = ("_cursor", "_wait")
+
+    def __init__(self, cursor: psycopg.Cursor[Any], wait: Callable[[], None]) -> None:
+        self._cursor = cursor
+        self._wait = wait
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the statement has written."""
+        self._wait()
+        return self._cursor.rowcount
+
+    def fetchone(self) -> Any:
+        """Return the next row, or `None`."""
+        self._wait()
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows."""
+        self._wait()
+        return self._cursor.fetchall()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+
 class Connection:
-    """A connection that can be made anew when it was lost."""
+    """A connection that can be made anew when it was lost.
+
+    What is asked for is not waited for until an answer is looked at: a way to the server and back costs both sides more than most
+    statements do, and everybody else waits meanwhile. The first that fails is the last that is done.
+    """
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self._connect = connect
-        self.raw = self._made()
+        self._ahead = ExitStack()
+        self._asks_ahead = False
+        self._raw = self._made()
         self.written = 0
+        """How many statements that write were asked for."""
         self.wanted: list[Ticket] = []
         """The tickets that are to be given with the transaction under way."""
 
@@ -94,34 +131,62 @@ class Connection:
         return raw
 
     @property
+    def raw(self) -> psycopg.Connection[Any]:
+        """The driver's own, once all that was asked for is done."""
+        self.settle()
+        return self._raw
+
+    @property
     def lost(self) -> bool:
         """Whether it has to be made anew."""
-        return self.raw.closed
+        return self._raw.closed
 
     def again(self) -> None:
         """Connect anew; raises `Lost` when that is not possible now."""
         self.close()
         try:
-            self.raw = self._made()
+            self._raw = self._made()
         except psycopg.OperationalError as error:
             raise Lost(str(error)) from error
 
     def execute(self, statement: str, values: Any = None, /) -> Rows:
-        """Run a statement; raises `Lost` when nobody knows what became of it."""
+        """Ask for a statement. This and whatever waits for it raise `Lost` when nobody knows what became of it."""
         text = _translated(statement)
         try:
-            cursor = self.raw.execute(text, values)
+            if not self._asks_ahead and psycopg.Pipeline.is_supported():
+                self._ahead.enter_context(self._raw.pipeline())
+                self._asks_ahead = True
+            cursor = self._raw.execute(text, values)
         except psycopg.Error as error:
-            if self.raw.closed:
-                raise Lost(str(error)) from error
-            raise
-        if not text.startswith(b"select"):
-            self.written += max(cursor.rowcount, 0)
-        return cursor
+            raise self._failure(error) from error
+        self.written += not text.startswith(b"select")
+        return Answer(cursor, self.settle)
+
+    def settle(self) -> None:
+        """Wait until all that was asked for is done; raises what the first has failed with that was not."""
+        if not self._asks_ahead:
+            return
+        self._asks_ahead = False
+        try:
+            self._ahead.close()
+        except psycopg.Error as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: BaseException) -> BaseException:
+        """Return what has gone wrong, where some error was raised that may be of what comes after it."""
+        while isinstance(error, psycopg.errors.PipelineAborted) and error.__context__ is not None:
+            error = error.__context__
+        return Lost(str(error)) if self._raw.closed else error
+
+    def drop(self) -> None:
+        """Wait for what was asked for, whatever comes of it."""
+        with suppress(psycopg.Error, Lost):
+            self.settle()
 
     def close(self) -> None:
         """Close it."""
-        self.raw.close()
+        self._raw.close()
+        self.drop()
 
 
 @lru_cache(maxsize=512)

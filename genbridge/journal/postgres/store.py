@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain, count, repeat
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ import psycopg
 
 from genbridge.databases import DatabaseUrl
 from genbridge.errors import JournalError
+from genbridge.journal.database import Rows
 from genbridge.journal.postgres.connection import Connection, Lost, options
 from genbridge.journal.postgres.drivers import SharedDrivers
 from genbridge.journal.store import Outcome, Store, Work
@@ -48,6 +50,7 @@ class DatabaseStore(Store[Connection]):
 
     failures: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error, Lost)
     of_the_values: ClassVar[tuple[type[Exception], ...]] = (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)
+    far: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -69,12 +72,15 @@ class DatabaseStore(Store[Connection]):
         self._numbers = count(1)
         self._number = 0
         self.has_written = False
+        self._entered: Rows | None = None
         self._time = 0.0
         self._away = False
         self._closing = threading.Event()
 
     def now(self) -> float:
         """Return the time of the transaction under way, in seconds."""
+        if self._entered is not None:
+            self._time, self._entered = self._entered.fetchone()[0], None
         return self._time
 
     def hurry(self) -> None:
@@ -108,25 +114,34 @@ class DatabaseStore(Store[Connection]):
         """Disconnect."""
         db.close()
 
-    def begin(self, db: Connection, *, looks: bool) -> None:
-        """Begin a transaction; one that writes waits for those of all other processes, and is a sign of life."""
+    def begin(self, db: Connection) -> None:
+        """Begin a transaction, which waits for those of all other processes, and is a sign of life."""
         db.wanted.clear()
-        db.execute("begin read only" if looks else "begin")
-        number, told = 0 if looks else next(self._numbers), None if self._told is None else self._told()
-        self._time = db.execute(_ENTER, (self._drivers.name, number, told)).fetchone()[0]
-        self._number = number
-        self.has_written = self.has_written or not looks
+        db.execute("begin")
+        self._number = next(self._numbers)
+        self._enter(db, self._number)
+        self.has_written = True
+
+    def _enter(self, db: Connection, number: int) -> None:
+        told = None if self._told is None else self._told()
+        self._entered = db.execute(_ENTER, (self._drivers.name, number, told))
 
     def execute(self, db: Connection, statement: str) -> None:
         """Run a statement without values."""
         db.execute(statement)
+        db.settle()
+
+    def settle(self, db: Connection) -> None:
+        """Wait until all that was asked for is done; raises what went wrong."""
+        db.settle()
 
     def written(self, db: Connection) -> int:
-        """Return how many rows were written on a connection so far."""
+        """Return a number that grows with whatever is written on a connection."""
         return db.written
 
     def in_transaction(self, db: Connection) -> bool:
-        """Whether there is a transaction to undo."""
+        """Whether there is a transaction to undo, once nothing is waited for any more."""
+        db.drop()
         return not db.lost and db.raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
 
     def error(self, what: str, error: Exception) -> JournalError:
@@ -141,6 +156,7 @@ class DatabaseStore(Store[Connection]):
         """Do a batch in one transaction; when the database goes meanwhile, wait for it, and do what was not done."""
         began = time.monotonic()
         done: list[Outcome] | None = None
+        lost: Exception
         for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
             try:
                 if db.lost:
@@ -176,24 +192,27 @@ class DatabaseStore(Store[Connection]):
         except psycopg.Error as error:
             if isinstance(error, _STALE):
                 db.close()
-            if self.in_transaction(db):
-                db.execute("rollback")
+            self.undo(db)
             if db.lost or isinstance(error, _AGAIN):
                 raise Lost(str(error)) from error
             return [Outcome(work, failure=self.error("written", error)) for work in batch]
 
+    def in_one_go(self, db: Connection, batch: Sequence[Work]) -> list[Outcome]:
+        """Do a batch; what only looks needs no transaction, as each statement sees what was committed before it."""
+        if not all(work.looks for work in batch):
+            return super().in_one_go(db, batch)
+        self._enter(db, 0)
+        return [self._outcome(work, partial(self._value, db, work)) for work in batch]
+
     def commit(self, db: Connection, outcomes: Sequence[Outcome]) -> None:
         """Commit what has these outcomes; raises `_InDoubt` when the connection is lost before the answer."""
-        number = self._number
-        if number:
-            self._end(db)
-            db.execute("select add_up()")
+        self._end(db)
+        db.execute("select add_up()")
         try:
-            db.execute("commit")
-        except Lost as error:
-            if number:
-                raise _InDoubt(list(outcomes), error) from error
-            raise
+            self.execute(db, "commit")
+        except (Lost, *_STALE) as error:
+            db.close()
+            raise _InDoubt(list(outcomes), error) from error
 
     def _is_on_record(self, db: Connection) -> bool:
         """Whether the last transaction was committed, once it has come to an end at the database; raises `Lost` to ask again."""
@@ -204,15 +223,14 @@ class DatabaseStore(Store[Connection]):
         except psycopg.Error as error:
             raise Lost(str(error)) from error
         finally:
-            if self.in_transaction(db):
-                db.execute("rollback")
+            self.undo(db)
         return row is not None and row[0] == self._number
 
 
 class _InDoubt(Exception):  # noqa: N818 (as `Lost`)
     """The connection was lost while a transaction was being committed."""
 
-    def __init__(self, outcomes: list[Outcome], error: Lost) -> None:
+    def __init__(self, outcomes: list[Outcome], error: Exception) -> None:
         super().__init__(str(error))
         self.outcomes = outcomes
         self.error = error
