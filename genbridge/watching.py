@@ -92,7 +92,7 @@ class Watcher:
         budget: Budget,
         *,
         patience: float,  # noqa: ARG002 (how long one that is refused is tried again is for the worker's configuration to say)
-        alone: bool,  # noqa: ARG002 (each worker sees to that by itself)
+        alone: bool,  # noqa: ARG002 (a worker sends many at once, also where no service can be asked)
         listen: Listener | None,
         timeout: float | None = None,
     ) -> Drive | None:
