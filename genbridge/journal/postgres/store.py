@@ -205,12 +205,12 @@ class DatabaseStore(Store[Connection]):
         return [self._outcome(work, partial(self._value, db, work)) for work in batch]
 
     def commit(self, db: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Commit what has these outcomes; raises `_InDoubt` when the connection is lost before the answer."""
+        """Commit what has these outcomes; raises `_InDoubt` when the database or the way there goes before the answer."""
         self._end(db)
         db.execute("select add_up()")
         try:
             self.execute(db, "commit")
-        except (Lost, *_STALE) as error:
+        except (Lost, psycopg.OperationalError) as error:
             db.close()
             raise _InDoubt(list(outcomes), error) from error
 
