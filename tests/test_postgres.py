@@ -197,6 +197,15 @@ async def test_what_the_database_cannot_do_fails_alone_among_what_was_asked_with
     assert ["job-1", "job-2"] == ticketed(database)
 
 
+@pytest.mark.parametrize("before", ["select 1", "select 1 / 0"])
+async def test_what_fails_again_by_itself_ends_nothing_else(journal: PostgresJournal, before: str) -> None:
+    """Whatever was asked before it and after it, and as often as it is tried."""
+    for _ in range(5):
+        with pytest.raises(JournalError, match="cannot be written"):
+            await journal._store.do(lambda db: [db.execute(each) for each in (before, "select 1 / 0", "select 1")])
+    assert await journal.hand_in(a_job(), Budget())
+
+
 async def test_a_write_whose_answer_cannot_be_read_is_undone(journal: PostgresJournal, database: str) -> None:
     """As whoever asked for it takes it for undone."""
     await journal.hand_in(a_job(), Budget())

@@ -155,6 +155,10 @@ async def test_ways_to_the_database_are_counted(database: str) -> None:
     """A write goes with its transaction, but where it needs to know the time first, or has a ticket given."""
     from weigh import opened, ways_of_each
 
+    from genbridge.journal.postgres.connection import AHEAD
+
+    if not AHEAD:
+        pytest.skip("this psycopg waits for each answer")
     async with opened(database) as journal:
         ways = await ways_of_each(journal)
     assert {"begin": 1, "hand_in": 1, "take": 0, "intend": 1, "accepted": 1, "seen": 0, "end": 0} == ways

@@ -34,6 +34,8 @@ _SESSION = (
     # Whoever waits for the lock is not to fail: who holds it is timed.
     "-c statement_timeout=0 -c lock_timeout=0"
 )
+AHEAD = tuple(map(int, re.findall(r"\d+", psycopg.__version__)[:2])) >= (3, 3)
+"""Whether the driver can ask for more before an answer: older ones leave answers behind where one of them is an error."""
 _HINTS = re.compile(r" or fail| indexed by \w+")
 """What is said to SQLite alone, and changes nothing of what a statement does."""
 _VALUE = re.compile(r"\?|(?<!:):([a-z_]+)")
@@ -153,7 +155,7 @@ class Connection:
         """Ask for a statement. This and whatever waits for it raise `Lost` when nobody knows what became of it."""
         text = _translated(statement)
         try:
-            if not self._asks_ahead and psycopg.Pipeline.is_supported():
+            if not self._asks_ahead and AHEAD and psycopg.Pipeline.is_supported():
                 self._ahead.enter_context(self._raw.pipeline())
                 self._asks_ahead = True
             cursor = self._raw.execute(text, values)
@@ -174,7 +176,7 @@ class Connection:
 
     def _failure(self, error: BaseException) -> BaseException:
         """Return what has gone wrong, where some error was raised that may be of what comes after it."""
-        while isinstance(error, psycopg.errors.PipelineAborted) and error.__context__ is not None:
+        while isinstance(error, psycopg.errors.PipelineAborted) and isinstance(error.__context__, psycopg.Error):
             error = error.__context__
         return Lost(str(error)) if self._raw.closed else error
 
