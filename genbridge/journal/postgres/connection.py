@@ -34,8 +34,8 @@ _SESSION = (
     # Whoever waits for the lock is not to fail: who holds it is timed.
     "-c statement_timeout=0 -c lock_timeout=0"
 )
-AHEAD = tuple(map(int, re.findall(r"\d+", psycopg.__version__)[:2])) >= (3, 3)
-"""Whether the driver can ask for more before an answer: older ones leave answers behind where one of them is an error."""
+AHEAD: bool = False
+"""Whether more is asked for before an answer. Not yet: a process that is stopped meanwhile is not timed, and would keep the lock."""
 _HINTS = re.compile(r" or fail| indexed by \w+")
 """What is said to SQLite alone, and changes nothing of what a statement does."""
 _VALUE = re.compile(r"\?|(?<!:):([a-z_]+)")
