@@ -140,7 +140,7 @@ class PostgresJournal(SqlJournal):
 
     async def get(self, job_id: str) -> Job | None:
         """Return a job's record. Those that are asked for at the same moment, as when many have changed, are read together."""
-        if self._reading is None:
+        if self._reading is None or self._reading.done():
             self._ids, self._reading = [], asyncio.ensure_future(self._read())
             self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())  # whoever waits hears of it
         self._ids.append(job_id)

@@ -35,7 +35,10 @@ _SESSION = (
     "-c statement_timeout=0 -c lock_timeout=0"
 )
 AHEAD: bool = False
-"""Whether more is asked for before an answer. Not yet: a process that is stopped meanwhile is not timed, and would keep the lock."""
+"""Whether more is asked for before an answer. Not yet: a process that is stopped meanwhile would keep the lock, as it is not timed.
+
+Where it is on, it takes psycopg 3.3: older ones leave answers behind where one of them is an error.
+"""
 _HINTS = re.compile(r" or fail| indexed by \w+")
 """What is said to SQLite alone, and changes nothing of what a statement does."""
 _VALUE = re.compile(r"\?|(?<!:):([a-z_]+)")
@@ -112,8 +115,8 @@ class Answer:
 class Connection:
     """A connection that can be made anew when it was lost.
 
-    What is asked for is not waited for until an answer is looked at: a way to the server and back costs both sides more than most
-    statements do, and everybody else waits meanwhile. The first that fails is the last that is done.
+    With `AHEAD` what is asked for is not waited for until an answer is looked at, as a way to the server and back costs more than
+    most statements do; after one that has failed nothing more is done until then.
     """
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
