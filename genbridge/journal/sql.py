@@ -192,39 +192,40 @@ class SqlJournal:
 
         Raises `BudgetError` when it would exceed a cap, as one may have been lowered since the job was recorded.
         """
-        token = _token()
-
-        def considered(db: Database) -> Attempt | Wait | None:
-            row = db.execute(_PENDING, (lease.job_id, lease.epoch, self.owner)).fetchone()
-            if row is None:
-                return None
-            backend, media, model, quote = row
-            if budget != _NO_CAPS:
-                check(backend, load_quote(quote), budget, self._usage(db, backend, budget, but=lease.job_id))
-            if wait := self._wait(db, backend, media, model, rules):
-                return wait
-            db.execute(_INTEND, (token, self._now(), lease.job_id))
-            return began(db, backend, media, model)
-
-        def at_once(db: Database) -> Rows:
-            self._store.check_there()
-            now = self._now()
-            return db.execute(_INTEND_AT_ONCE, (token, now, lease.job_id, lease.epoch, self.owner, Paused.SUBMITS, now))
+        attempt = Attempt(lease.job_id, _token())
+        considered = partial(self._considered, lease=lease, attempt=attempt, rules=rules, budget=budget)
+        if rules or budget != _NO_CAPS:
+            return await self._store.do(considered)
 
         def read(db: Database, rows: Rows) -> Attempt | Wait | None:
             row = rows.fetchone()
             if row is None:
                 return considered(db)
             self._pace.forget(db, *row)
-            return began(db, *row)
+            self._pace.began(db, lease.job_id, *row)
+            return attempt
 
-        def began(db: Database, backend: str, media: str, model: str) -> Attempt:
-            self._pace.began(db, lease.job_id, backend, media, model)
-            return Attempt(lease.job_id, token)
+        return await self._store.do_ahead(partial(self._at_once, lease=lease, attempt=attempt), read)
 
-        if rules or budget != _NO_CAPS:
-            return await self._store.do(considered)
-        return await self._store.do_ahead(at_once, read)
+    def _at_once(self, db: Database, lease: Lease, attempt: Attempt) -> Rows:
+        self._store.check_there()
+        now = self._now()
+        return db.execute(_INTEND_AT_ONCE, (attempt.token, now, lease.job_id, lease.epoch, self.owner, Paused.SUBMITS, now))
+
+    def _considered(
+        self, db: Database, lease: Lease, attempt: Attempt, rules: Sequence[Rule], budget: Budget
+    ) -> Attempt | Wait | None:
+        row = db.execute(_PENDING, (lease.job_id, lease.epoch, self.owner)).fetchone()
+        if row is None:
+            return None
+        backend, media, model, quote = row
+        if budget != _NO_CAPS:
+            check(backend, load_quote(quote), budget, self._usage(db, backend, budget, but=lease.job_id))
+        if wait := self._wait(db, backend, media, model, rules):
+            return wait
+        db.execute(_INTEND, (attempt.token, self._now(), lease.job_id))
+        self._pace.began(db, lease.job_id, backend, media, model)
+        return attempt
 
     async def pause(self, backend: str, seconds: float, what: Paused) -> None:
         """Let nobody submit to a backend, or poll it, for that long."""
