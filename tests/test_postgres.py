@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,8 +23,8 @@ from genbridge.budgets import Budget
 from genbridge.databases import DatabaseUrl
 from genbridge.engine import Ticket
 from genbridge.journal import Attention, Heard, Report, open_journal
-from genbridge.journal.postgres import PostgresJournal
-from genbridge.journal.postgres.connection import Connection, Lost
+from genbridge.journal.postgres import PostgresJournal, connection
+from genbridge.journal.postgres.connection import Connection, Lost, options
 from genbridge.journal.postgres.schema import VERSION, upgrade, version
 from genbridge.journal.postgres.store import DatabaseStore
 
@@ -69,7 +70,7 @@ class Hindered(Faithless):
     refused: bool = False
 
     def execute(self, statement: str, values: Any = None, /) -> Any:
-        if statement.startswith("select pg_advisory") and not self.refused:
+        if statement.startswith("select took_place") and not self.refused:
             self.refused = True
             raise psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
         return super().execute(statement, values)
@@ -184,6 +185,60 @@ async def test_a_write_whose_commit_was_lost_is_done_once(url: DatabaseUrl, lose
     await journal.aclose()
 
 
+async def test_a_connection_that_the_database_ends_at_a_commit_loses_nothing(url: DatabaseUrl, database: str) -> None:
+    """Whatever of it was done, all of it is done once."""
+    journal = PostgresJournal(url)
+    await journal.open()
+    commit = journal._tables.execute
+    ended: list[int] = []
+
+    def execute(db: Connection, statement: str) -> None:
+        if not ended:
+            ended.append(db.raw.info.backend_pid)
+            asked(database, f"select pg_terminate_backend({ended[0]})")
+        commit(db, statement)
+
+    journal._tables.execute = execute  # type: ignore[method-assign]
+    assert await journal.hand_in(a_job(), Budget(jobs=1))
+    assert ended
+    assert 1 == (await journal.usage("studio")).ever.jobs
+    await journal.aclose()
+
+
+def test_a_transaction_that_was_given_up_cannot_come_late(url: DatabaseUrl) -> None:
+    """As when its statements are still on their way as its process has another connection already."""
+    with psycopg.connect(**options(url, autocommit=True)) as late, psycopg.connect(**options(url, autocommit=True)) as other:
+        assert other.execute("select took_place('me', 1, 2, null)").fetchone() == (False,)
+        assert other.execute("select took_place('me', 1, 3, null)").fetchone() == (False,)
+        with pytest.raises(psycopg.Error, match="given up"):
+            late.execute("select enter('me', 1, null)")
+        late.execute("select enter('me', 4, null)")
+        assert other.execute("select took_place('me', 4, 5, null)").fetchone() == (True,)
+
+
+async def test_a_process_that_stands_still_holds_nobody_up_for_long(url: DatabaseUrl) -> None:
+    """What it had begun is done as it goes on."""
+    stopped, other = PostgresJournal(url), PostgresJournal(url)
+    await stopped.open()
+    await other.open()
+    has_the_turn, goes_on = threading.Event(), threading.Event()
+
+    def stand_still(db: Any) -> int:
+        rows = db.execute("select ?", (7,))
+        if not has_the_turn.is_set():
+            has_the_turn.set()
+            goes_on.wait(60)
+        return int(rows.fetchone()[0])
+
+    standing = asyncio.create_task(stopped._store.do(stand_still))
+    await asyncio.to_thread(has_the_turn.wait, 60)
+    assert await asyncio.wait_for(other.add(a_job(), Budget()), 20)
+    goes_on.set()
+    assert 7 == await standing
+    await stopped.aclose()
+    await other.aclose()
+
+
 async def test_what_the_database_cannot_do_fails_alone_among_what_was_asked_with_it(
     journal: PostgresJournal, database: str
 ) -> None:
@@ -206,6 +261,37 @@ async def test_what_fails_again_by_itself_ends_nothing_else(journal: PostgresJou
     assert await journal.hand_in(a_job(), Budget())
 
 
+async def test_what_fails_as_an_answer_is_read_fails_alone(journal: PostgresJournal) -> None:
+    """Also where that was asked for last, and the database says so at the commit."""
+    impossible = journal._store.do_ahead(lambda db: db.execute("select 1"), lambda db, _: db.execute("select 1 / 0"))
+    before, failure = await asyncio.gather(journal.hand_in(a_job(), Budget()), impossible, return_exceptions=True)
+    assert before is True
+    assert isinstance(failure, JournalError)
+
+
+async def test_statements_are_found_again_after_one_that_was_asked_before_them_has_failed(journal: PostgresJournal) -> None:
+    """As the driver gives them names, of which the database hears nothing then."""
+
+    def ask(db: Any) -> Any:
+        return db.execute("select 41 + ?", (1,))
+
+    for _ in range(6):
+        impossible = journal._store.do(lambda db: db.execute("select 1 / 0"))
+        possible = journal._store.do_ahead(ask, lambda _, rows: rows.fetchone()[0])
+        failure, answer = await asyncio.gather(impossible, possible, return_exceptions=True)
+        assert isinstance(failure, JournalError)
+        assert answer == 42
+
+
+async def test_a_look_that_fails_fails_alone(journal: PostgresJournal) -> None:
+    """Those that come after it see what they look for."""
+    await journal.hand_in(a_job(), Budget())
+    impossible = journal._store.look(lambda db: [db.execute(each) for each in ("select 1 / 0", "select 1")])
+    failure, job = await asyncio.gather(impossible, journal.holder("studio", "p1"), return_exceptions=True)
+    assert isinstance(failure, JournalError)
+    assert job is None
+
+
 async def test_a_write_whose_answer_cannot_be_read_is_undone(journal: PostgresJournal, database: str) -> None:
     """As whoever asked for it takes it for undone."""
     await journal.hand_in(a_job(), Budget())
@@ -217,7 +303,7 @@ async def test_a_write_whose_answer_cannot_be_read_is_undone(journal: PostgresJo
 
 async def test_a_driver_that_waits_for_each_answer_does_too(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with an old client library of PostgreSQL's."""
-    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
+    monkeypatch.setattr(connection, "_GOES_AHEAD", False)
     journal = PostgresJournal(url)
     await journal.open()
     lease, attempt = await begun(journal, a_job())

@@ -100,9 +100,10 @@ class FileStore(Store[sqlite3.Connection]):
         """Return how many rows were written on a connection so far."""
         return db.total_changes
 
-    def in_transaction(self, db: sqlite3.Connection) -> bool:
-        """Whether there is a transaction to undo."""
-        return db.in_transaction
+    def undo(self, db: sqlite3.Connection) -> None:
+        """Undo the transaction under way, if there is one."""
+        if db.in_transaction:
+            db.execute("rollback")
 
     def check_there(self) -> None:
         """Raise `JournalError` when the file was removed or replaced, so that nobody would find what is written to it."""

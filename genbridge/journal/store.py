@@ -32,8 +32,6 @@ _CLOSELY = 0.01
 """Seconds after a transaction within which another write is one of many."""
 _MOMENT = 0.002
 """Seconds for which what belongs into one transaction is gathered then: a submit takes longer, and each has its `fsync`."""
-_LONGER = 0.02
-"""The same at a database that is far, after a transaction of several writes."""
 
 
 @attrs.frozen(eq=False)
@@ -69,7 +67,7 @@ class Outcome:
             self.work.future.set_exception(self.failure)
 
 
-class _HalfDone(Exception):  # noqa: N818 (it is a finding, and never leaves the module)
+class HalfDone(Exception):  # noqa: N818 (it is a finding, and never leaves the stores)
     """Some work has failed after it had written."""
 
 
@@ -83,8 +81,8 @@ class Store(ABC, Generic[D]):
     """What the connection raises."""
     of_the_values: ClassVar[tuple[type[Exception], ...]]
     """Those that are of what was to be written, and not of the database: they fail nobody else's work."""
-    far: ClassVar[bool] = False
-    """Whether the way there and back takes its time: all of a batch is asked for before any answer is waited for."""
+    longer: ClassVar[float] = _MOMENT
+    """Seconds for which what belongs into one transaction is gathered after one of several writes."""
 
     def __init__(self, *, inline: bool, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
@@ -115,16 +113,13 @@ class Store(ABC, Generic[D]):
     def execute(self, db: D, statement: str) -> None:
         """Run a statement without values."""
 
-    def settle(self, db: D) -> None:
-        """Wait until all that was asked for is done; raises what went wrong."""
-
     @abstractmethod
     def written(self, db: D) -> int:
         """Return a number that grows with whatever is written on a connection."""
 
     @abstractmethod
-    def in_transaction(self, db: D) -> bool:
-        """Whether there is a transaction to undo."""
+    def undo(self, db: D) -> None:
+        """Undo the transaction under way, if there is one."""
 
     @abstractmethod
     def error(self, what: str, error: Exception) -> JournalError:
@@ -226,7 +221,7 @@ class Store(ABC, Generic[D]):
         """Wait for work and return what there is; where one write follows another closely, what comes in a moment goes with it."""
         work = self._queue.get()
         if time.monotonic() - self._written < _CLOSELY:
-            self._sleep(_LONGER if self.far and self._several else _MOMENT)
+            self._sleep(self.longer if self._several else _MOMENT)
         batch: list[Work] = []
         while work is not None:
             batch.append(work)
@@ -255,18 +250,12 @@ class Store(ABC, Generic[D]):
             self.undo(db)
             return [Outcome(work, failure=self.error("written", error)) for work in batch]
 
-    def undo(self, db: D) -> None:
-        """Undo the transaction under way, if there is one."""
-        if self.in_transaction(db):
-            self.execute(db, "rollback")
-
     def in_one_go(self, db: D, batch: Sequence[Work]) -> list[Outcome]:
         """Do a batch, and again with each work apart when one of them has left something to undo."""
-        try:
+        with suppress(HalfDone, *self.of_the_values):
             return self._in_transaction(db, batch, self._together)
-        except _HalfDone:
-            self.undo(db)
-            return self._in_transaction(db, batch, self._apart)
+        self.undo(db)
+        return self._in_transaction(db, batch, self._apart)
 
     def _in_transaction(self, db: D, batch: Sequence[Work], run: Callable[[D, Sequence[Work]], list[Outcome]]) -> list[Outcome]:
         self.begin(db)
@@ -279,31 +268,14 @@ class Store(ABC, Generic[D]):
         self.execute(db, "commit")
 
     def _together(self, db: D, batch: Sequence[Work]) -> list[Outcome]:
-        """Do a batch; raises `_HalfDone` when there is something to undo, which is rare enough to cost nobody a savepoint."""
-        if not self.far:
-            return [self._run(db, work, self._value) for work in batch]
-        asked = [self._run(db, work, lambda db, work: work.run(db)) for work in batch]
-        try:
-            self.settle(db)
-        except self.of_the_values as error:
-            raise _HalfDone from error
-        return [self._read(db, outcome) for outcome in asked]
+        """Do a batch; raises `HalfDone` when there is something to undo, which is rare enough to cost nobody a savepoint."""
+        return [self._run(db, work, self._value) for work in batch]
 
     def _run(self, db: D, work: Work, step: Callable[[D, Work], Any]) -> Outcome:
         written = self.written(db)
         outcome = self._outcome(work, partial(step, db, work))
         if outcome.torn or (outcome.failure is not None and self.written(db) != written):
-            raise _HalfDone
-        return outcome
-
-    def _read(self, db: D, asked: Outcome) -> Outcome:
-        """Return what has come of some work, once all that it has asked for is done."""
-        read = asked.work.read
-        if asked.failure is not None or read is None:
-            return asked
-        outcome = self._outcome(asked.work, partial(read, db, asked.value))
-        if outcome.failure is not None:
-            raise _HalfDone
+            raise HalfDone
         return outcome
 
     def _apart(self, db: D, batch: Sequence[Work]) -> list[Outcome]:
@@ -321,11 +293,7 @@ class Store(ABC, Generic[D]):
     def _value(self, db: D, work: Work) -> Any:
         """Do one thing to its end."""
         value = work.run(db)
-        self.settle(db)
-        if work.read is not None:
-            value = work.read(db, value)
-            self.settle(db)
-        return value
+        return value if work.read is None else work.read(db, value)
 
     def _outcome(self, work: Work, step: Callable[[], Any]) -> Outcome:
         """Return what has come of a step of some work."""

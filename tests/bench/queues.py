@@ -13,7 +13,8 @@ from random import Random
 import attrs
 from costs import WRITES, Costs, Write
 
-from genbridge.journal.store import _BATCH, _CLOSELY, _LONGER, _MOMENT
+from genbridge.journal.postgres.store import DatabaseStore
+from genbridge.journal.store import _BATCH, _CLOSELY, _MOMENT
 
 POST = 0.5
 """Seconds until a service has answered a paid POST, in the median; half of them between 0.4 and 0.6."""
@@ -127,7 +128,7 @@ class Writer:
 
     def _go_on(self) -> None:
         closely = self._clock.now - self._written < _CLOSELY
-        gathered = _LONGER if self._several else _MOMENT
+        gathered = DatabaseStore.longer if self._several else _MOMENT
         self._clock.after(gathered if closely else 0.0, self._begin)
 
     def _begin(self) -> None:

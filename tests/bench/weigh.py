@@ -219,8 +219,8 @@ async def ways_of_each(journal: TimedJournal) -> dict[str, int]:
         with trips(journal.connection) as count:
             await journal.held(works, together=False)
             found[step] = round(count() / ALONE)
-    # It has the lock from its second way on, back from there, until the last has arrived.
-    return {**{step: ways - found["begin"] for step, ways in found.items()}, "begin": found["begin"] - 2}
+    # It has the lock from its first way on, back from there, until the last has arrived.
+    return {**{step: ways - found["begin"] for step, ways in found.items()}, "begin": found["begin"] - 1}
 
 
 def low(seconds: Sequence[float]) -> float:

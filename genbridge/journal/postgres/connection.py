@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -32,13 +32,12 @@ _OPTIONS: Mapping[str, Any] = {
 _SESSION = (
     f"-c search_path={SCHEMA} -c idle_in_transaction_session_timeout={_IDLE} -c synchronous_commit=on "
     # Whoever waits for the lock is not to fail: who holds it is timed.
-    "-c statement_timeout=0 -c lock_timeout=0"
+    "-c statement_timeout=0 -c lock_timeout=0 "
+    # A process whose machine has gone is forgotten within a minute.
+    "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
 )
-AHEAD: bool = False
-"""Whether more is asked for before an answer. Not yet: a process that is stopped meanwhile would keep the lock, as it is not timed.
-
-Where it is on, it takes psycopg 3.3: older ones leave answers behind where one of them is an error.
-"""
+_GOES_AHEAD = psycopg.Pipeline.is_supported() and tuple(map(int, psycopg.__version__.split(".")[:2])) >= (3, 3)
+"""Whether more can be asked for before an answer; older releases leave answers behind where one of them is an error."""
 _HINTS = re.compile(r" or fail| indexed by \w+")
 """What is said to SQLite alone, and changes nothing of what a statement does."""
 _VALUE = re.compile(r"\?|(?<!:):([a-z_]+)")
@@ -115,14 +114,16 @@ class Answer:
 class Connection:
     """A connection that can be made anew when it was lost.
 
-    With `AHEAD` what is asked for is not waited for until an answer is looked at, as a way to the server and back costs more than
-    most statements do; after one that has failed nothing more is done until then.
+    While it goes ahead, what is asked for is not waited for until an answer is looked at, as a way to the server and back costs
+    more than most statements do; after one that has failed nothing more is done until then.
     """
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self._connect = connect
-        self._ahead = ExitStack()
-        self._asks_ahead = False
+        self.ahead = False
+        """Whether it goes ahead."""
+        self._asked = ExitStack()
+        self._waits = False
         self._raw = self._made()
         self.written = 0
         """How many statements that write were asked for."""
@@ -154,13 +155,22 @@ class Connection:
         except psycopg.OperationalError as error:
             raise Lost(str(error)) from error
 
+    @contextmanager
+    def going_ahead(self) -> Iterator[None]:
+        """Go ahead within this, where the driver can."""
+        self.ahead = _GOES_AHEAD
+        try:
+            yield
+        finally:
+            self.ahead = False
+
     def execute(self, statement: str, values: Any = None, /) -> Rows:
         """Ask for a statement. This and whatever waits for it raise `Lost` when nobody knows what became of it."""
         text = _translated(statement)
         try:
-            if not self._asks_ahead and AHEAD and psycopg.Pipeline.is_supported():
-                self._ahead.enter_context(self._raw.pipeline())
-                self._asks_ahead = True
+            if self.ahead and not self._waits:
+                self._asked.enter_context(self._raw.pipeline())
+                self._waits = True
             cursor = self._raw.execute(text, values)
         except psycopg.Error as error:
             raise self._failure(error) from error
@@ -169,11 +179,11 @@ class Connection:
 
     def settle(self) -> None:
         """Wait until all that was asked for is done; raises what the first has failed with that was not."""
-        if not self._asks_ahead:
+        if not self._waits:
             return
-        self._asks_ahead = False
+        self._waits = False
         try:
-            self._ahead.close()
+            self._asked.close()
         except psycopg.Error as error:
             raise self._failure(error) from error
 
@@ -183,15 +193,11 @@ class Connection:
             error = error.__context__
         return Lost(str(error)) if self._raw.closed else error
 
-    def drop(self) -> None:
-        """Wait for what was asked for, whatever comes of it."""
-        with suppress(psycopg.Error, Lost):
-            self.settle()
-
     def close(self) -> None:
-        """Close it."""
+        """Close it; nobody waits for what was asked."""
         self._raw.close()
-        self.drop()
+        with suppress(Lost):
+            self.settle()
 
 
 @lru_cache(maxsize=512)

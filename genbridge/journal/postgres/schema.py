@@ -84,20 +84,50 @@ create function lock_number() returns bigint language sql immutable as $$ select
 create function moment() returns double precision language sql stable as $$
   select current_setting('genbridge.moment')::double precision
 $$;
+-- Whoever has the turn and has asked for nothing for two seconds was stopped or cut off; should it go on it begins anew.
+create function wait_for_turn() returns void language plpgsql set lock_timeout = '1s' as $$
+begin
+  loop
+    begin
+      perform pg_advisory_xact_lock(lock_number());
+      return;
+    exception when lock_not_available then
+      perform pg_stat_clear_snapshot();
+      perform pg_terminate_backend(pid) from pg_stat_activity join pg_locks using (pid)
+        where datname = current_database() and usename = current_user and wait_event_type = 'Client'
+        and state_change < clock_timestamp() - interval '2 s'
+        and locktype = 'advisory' and granted and (classid::bigint << 32 | objid::bigint) = lock_number();
+    end;
+  end loop;
+end $$;
 create function enter(me text, number bigint, told double precision) returns double precision language plpgsql as $$
 declare
   moment double precision;
   said text;
 begin
-  if number > 0 then
-    perform pg_advisory_xact_lock(lock_number());
+  if number > 0 and not pg_try_advisory_xact_lock(lock_number()) then
+    perform wait_for_turn();
   end if;
   moment := coalesce(told, extract(epoch from clock_timestamp()));
   if number > 0 then
-    insert into drivers values (me, moment, number) on conflict (owner) do update set beat = excluded.beat, batch = excluded.batch;
+    insert into drivers values (me, moment, number) on conflict (owner) do update set beat = excluded.beat, batch = excluded.batch
+      where drivers.batch < excluded.batch;
+    if not found then
+      raise exception 'transaction % comes after it was given up', number;
+    end if;
   end if;
   said := set_config('genbridge.moment', moment::text, false);
   return moment;
+end $$;
+-- Whether a transaction was committed whose connection was lost; if not, it cannot come any more, as a later number is taken.
+create function took_place(me text, number bigint, another bigint, told double precision) returns boolean language plpgsql as $$
+begin
+  perform wait_for_turn();
+  if exists (select 1 from drivers where owner = me and batch = number) then
+    return true;
+  end if;
+  perform enter(me, another, told);
+  return false;
 end $$;
 
 -- What was spent is kept ready by the transaction that changes it: shares of jobs come and go, and are added up at its end.

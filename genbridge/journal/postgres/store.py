@@ -17,7 +17,7 @@ from genbridge.errors import JournalError
 from genbridge.journal.database import Rows
 from genbridge.journal.postgres.connection import Connection, Lost, options
 from genbridge.journal.postgres.drivers import SharedDrivers
-from genbridge.journal.store import Outcome, Store, Work
+from genbridge.journal.store import HalfDone, Outcome, Store, Work
 
 _log = logging.getLogger(__name__)
 
@@ -27,17 +27,19 @@ _MOMENT = 5.0
 """The same when there is nothing to be written any more that is paid for."""
 _PAUSES = (0.1, 0.2, 0.5, 1.0)
 """Seconds before each try to reach it again; the last for all that follow."""
-_AGAIN = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure, psycopg.errors.LockNotAvailable)
-"""What is over when the same is done once more."""
-_STALE = (
+_AGAIN = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.LockNotAvailable,
+    # A server that has become a standby leaves its sessions open.
     psycopg.errors.ReadOnlySqlTransaction,
     psycopg.errors.AdminShutdown,
     psycopg.errors.CrashShutdown,
     psycopg.errors.CannotConnectNow,
 )
-"""What is over on another connection, as when a server has become a standby and leaves its sessions open."""
+"""What is over when the same is done once more, on another connection."""
 _ENTER = "select enter(?, ?, ?)"
-_NUMBER = "select batch from drivers where owner = ?"
+_TOOK_PLACE = "select took_place(?, ?, ?, ?)"
 
 
 class DatabaseStore(Store[Connection]):
@@ -50,7 +52,7 @@ class DatabaseStore(Store[Connection]):
 
     failures: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error, Lost)
     of_the_values: ClassVar[tuple[type[Exception], ...]] = (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)
-    far: ClassVar[bool] = True
+    longer: ClassVar[float] = 0.02
 
     def __init__(
         self,
@@ -123,26 +125,16 @@ class DatabaseStore(Store[Connection]):
         self.has_written = True
 
     def _enter(self, db: Connection, number: int) -> None:
-        told = None if self._told is None else self._told()
-        self._entered = db.execute(_ENTER, (self._drivers.name, number, told))
+        self._entered = db.execute(_ENTER, (self._drivers.name, number, self._told and self._told()))
 
     def execute(self, db: Connection, statement: str) -> None:
-        """Run a statement without values."""
+        """Run a statement without values, to its end."""
         db.execute(statement)
-        db.settle()
-
-    def settle(self, db: Connection) -> None:
-        """Wait until all that was asked for is done; raises what went wrong."""
         db.settle()
 
     def written(self, db: Connection) -> int:
         """Return a number that grows with whatever is written on a connection."""
         return db.written
-
-    def in_transaction(self, db: Connection) -> bool:
-        """Whether there is a transaction to undo, once nothing is waited for any more."""
-        db.drop()
-        return not db.lost and db.raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
 
     def error(self, what: str, error: Exception) -> JournalError:
         """Return the error that says what (a participle) could not be done."""
@@ -161,7 +153,7 @@ class DatabaseStore(Store[Connection]):
             try:
                 if db.lost:
                     self._reach(db)
-                if done and self._is_on_record(db):
+                if done and self._took_place(db):
                     return done
                 done = None
                 return self._tried(db, batch)
@@ -190,19 +182,43 @@ class DatabaseStore(Store[Connection]):
         except Lost:
             raise
         except psycopg.Error as error:
-            if isinstance(error, _STALE):
-                db.close()
             self.undo(db)
-            if db.lost or isinstance(error, _AGAIN):
+            if isinstance(error, _AGAIN):
                 raise Lost(str(error)) from error
             return [Outcome(work, failure=self.error("written", error)) for work in batch]
 
     def in_one_go(self, db: Connection, batch: Sequence[Work]) -> list[Outcome]:
         """Do a batch; what only looks needs no transaction, as each statement sees what was committed before it."""
-        if not all(work.looks for work in batch):
+        if all(work.looks for work in batch):
+            self._enter(db, 0)
+            return [self._outcome(work, partial(self._value, db, work)) for work in batch]
+        with db.going_ahead():
             return super().in_one_go(db, batch)
-        self._enter(db, 0)
-        return [self._outcome(work, partial(self._value, db, work)) for work in batch]
+
+    def _together(self, db: Connection, batch: Sequence[Work]) -> list[Outcome]:
+        """Do a batch, all of which is asked for before any answer is looked at."""
+        asked = [self._run(db, work, lambda db, work: work.run(db)) for work in batch]
+        db.settle()
+        return [self._read(db, outcome) for outcome in asked]
+
+    def _read(self, db: Connection, asked: Outcome) -> Outcome:
+        """Return what has come of some work, once all that it has asked for is done."""
+        read = asked.work.read
+        if asked.failure is not None or read is None:
+            return asked
+        outcome = self._outcome(asked.work, partial(read, db, asked.value))
+        if outcome.failure is not None:
+            raise HalfDone
+        return outcome
+
+    def undo(self, db: Connection) -> None:
+        """Leave the transaction under way with its connection, on which what was asked ahead may have been left half done."""
+        db.again()
+
+    def _apart(self, db: Connection, batch: Sequence[Work]) -> list[Outcome]:
+        """Do each of a batch in a savepoint of its own, and wait for each answer."""
+        db.ahead = False
+        return super()._apart(db, batch)
 
     def commit(self, db: Connection, outcomes: Sequence[Outcome]) -> None:
         """Commit what has these outcomes; raises `_InDoubt` when the database or the way there goes before the answer."""
@@ -214,17 +230,13 @@ class DatabaseStore(Store[Connection]):
             db.close()
             raise _InDoubt(list(outcomes), error) from error
 
-    def _is_on_record(self, db: Connection) -> bool:
-        """Whether the last transaction was committed, once it has come to an end at the database; raises `Lost` to ask again."""
+    def _took_place(self, db: Connection) -> bool:
+        """Whether the last transaction was committed, as else it never will be; raises `Lost` to ask again."""
         try:
-            db.execute("begin")
-            db.execute("select pg_advisory_xact_lock(lock_number())")
-            row = db.execute(_NUMBER, (self._drivers.name,)).fetchone()
+            row = db.execute(_TOOK_PLACE, (self._drivers.name, self._number, next(self._numbers), self._told and self._told()))
+            return bool(row.fetchone()[0])
         except psycopg.Error as error:
             raise Lost(str(error)) from error
-        finally:
-            self.undo(db)
-        return row is not None and row[0] == self._number
 
 
 class _InDoubt(Exception):  # noqa: N818 (as `Lost`)
