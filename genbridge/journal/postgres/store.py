@@ -182,8 +182,9 @@ class DatabaseStore(Store[Connection]):
         except Lost:
             raise
         except psycopg.Error as error:
+            over_soon = db.lost or isinstance(error, _AGAIN)
             self.undo(db)
-            if isinstance(error, _AGAIN):
+            if over_soon:
                 raise Lost(str(error)) from error
             return [Outcome(work, failure=self.error("written", error)) for work in batch]
 
