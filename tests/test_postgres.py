@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import attrs
 import psycopg
@@ -17,6 +18,7 @@ import pytest
 from jobs import NOON, WallClock, a_job, begun, ended
 from postgres import Server
 from walk import Walk
+from yarl import URL
 
 from genbridge import BudgetError, Certainty, Cost, Failure, JobStatus, JournalError
 from genbridge.budgets import Budget
@@ -109,6 +111,19 @@ async def journal(url: DatabaseUrl, database: str) -> AsyncIterator[PostgresJour
     await journal.open()
     yield journal
     await journal.aclose()
+
+
+def as_another(database: str) -> str:
+    """Make a user of a database beside the tables' owner, and return the URL to connect as that."""
+    user = f"user_{uuid4().hex}"
+    with psycopg.connect(database) as connection:
+        for statement in (
+            f"create role {user} login password 'another'",
+            f"grant usage on schema genbridge to {user}",
+            f"grant all on all tables in schema genbridge to {user}",
+        ):
+            connection.execute(statement.encode())
+    return str(URL(database).with_user(user).with_password("another"))
 
 
 def asked(database: str, statement: str) -> list[Any]:
@@ -216,9 +231,11 @@ def test_a_transaction_that_was_given_up_cannot_come_late(url: DatabaseUrl) -> N
         assert other.execute("select took_place('me', 4, 5, null)").fetchone() == (True,)
 
 
-async def test_a_process_that_stands_still_holds_nobody_up_for_long(url: DatabaseUrl) -> None:
-    """What it had begun is done as it goes on."""
-    stopped, other = PostgresJournal(url), PostgresJournal(url)
+@pytest.mark.parametrize("user", ["the tables' owner", "another"])
+async def test_a_process_that_stands_still_holds_nobody_up_for_long(url: DatabaseUrl, database: str, user: str) -> None:
+    """Whoever it connects as. What it had begun is done as it goes on."""
+    stopped = PostgresJournal(DatabaseUrl.parse(as_another(database)) if user == "another" else url)
+    other = PostgresJournal(url)
     await stopped.open()
     await other.open()
     has_the_turn, goes_on = threading.Event(), threading.Event()
@@ -259,6 +276,16 @@ async def test_what_fails_again_by_itself_ends_nothing_else(journal: PostgresJou
         with pytest.raises(JournalError, match="cannot be written"):
             await journal._store.do(lambda db: [db.execute(each) for each in (before, "select 1 / 0", "select 1")])
     assert await journal.hand_in(a_job(), Budget())
+
+
+async def test_what_is_too_long_for_an_index_fails_alone(journal: PostgresJournal) -> None:
+    """Others' ids, which are paid for, are recorded."""
+    ids = ["p1", random.Random(7).randbytes(8000).hex(), "p3"]
+    attempts = [(await begun(journal, a_job(number)))[1] for number in range(3)]
+    jobs = [a_job(number, status=JobStatus.RUNNING, provider_id=each) for number, each in enumerate(ids)]
+    told = await asyncio.gather(*map(journal.submitted, attempts, jobs), return_exceptions=True)
+    assert [True, True] == [told[0], told[2]]
+    assert isinstance(told[1], JournalError)
 
 
 async def test_what_fails_as_an_answer_is_read_fails_alone(journal: PostgresJournal) -> None:
@@ -303,7 +330,7 @@ async def test_a_write_whose_answer_cannot_be_read_is_undone(journal: PostgresJo
 
 async def test_a_driver_that_waits_for_each_answer_does_too(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with an old client library of PostgreSQL's."""
-    monkeypatch.setattr(connection, "_GOES_AHEAD", False)
+    monkeypatch.setattr(connection, "_CAN_GO_AHEAD", False)
     journal = PostgresJournal(url)
     await journal.open()
     lease, attempt = await begun(journal, a_job())

@@ -215,7 +215,7 @@ class PostgresJournal(SqlJournal):
         """Give tickets to those of the jobs that have none; return how many."""
         if self._engine is None or not rows:
             return 0
-        held = self._engine.ticketed(db.raw, [job_id for job_id, _ in rows])
+        held = {ticket.job_id for ticket in db.wanted} | self._engine.ticketed(db.raw, [job_id for job_id, _ in rows])
         return self._give(db, [(job_id, backend) for job_id, backend in rows if job_id not in held])
 
     def _give(self, db: Connection, rows: Sequence[tuple[str, str]]) -> int:

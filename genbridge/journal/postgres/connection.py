@@ -18,7 +18,7 @@ from genbridge.journal.database import Rows
 SCHEMA = "genbridge"
 """Where all of our tables are, and the engine's."""
 _IDLE = "2s"
-"""How long a transaction may stand still: then its process was stopped, and holds everybody else up."""
+"""How long a transaction may stand still: then its process was stopped, and holds everybody else up. See also `take_turn()`."""
 _OPTIONS: Mapping[str, Any] = {
     "application_name": "genbridge",
     "connect_timeout": 5,
@@ -36,8 +36,13 @@ _SESSION = (
     # A process whose machine has gone is forgotten within a minute.
     "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
 )
-_GOES_AHEAD = psycopg.Pipeline.is_supported() and tuple(map(int, psycopg.__version__.split(".")[:2])) >= (3, 3)
+_CAN_GO_AHEAD = psycopg.Pipeline.is_supported() and tuple(map(int, psycopg.__version__.split(".")[:2])) >= (3, 3)
 """Whether more can be asked for before an answer; older releases leave answers behind where one of them is an error."""
+_MAY_GO_AHEAD = (
+    "select session_user = current_user and session_user = pg_get_userbyid(nspowner) "  # noqa: S608 (our own name)
+    f"and current_setting('track_activities')::boolean from pg_namespace where nspname = '{SCHEMA}'"
+)
+"""Whether others can end the session when its process was stopped, as the database times only whoever waits for answers."""
 _HINTS = re.compile(r" or fail| indexed by \w+")
 """What is said to SQLite alone, and changes nothing of what a statement does."""
 _VALUE = re.compile(r"\?|(?<!:):([a-z_]+)")
@@ -132,6 +137,8 @@ class Connection:
 
     def _made(self) -> psycopg.Connection[Any]:
         raw = self._connect()
+        may = raw.execute(_MAY_GO_AHEAD).fetchone() if _CAN_GO_AHEAD else None
+        self._goes_ahead = bool(may and may[0])
         raw.row_factory = _rows
         raw.prepare_threshold = 2
         return raw
@@ -157,8 +164,8 @@ class Connection:
 
     @contextmanager
     def going_ahead(self) -> Iterator[None]:
-        """Go ahead within this, where the driver can."""
-        self.ahead = _GOES_AHEAD
+        """Go ahead within this, where that can and may be."""
+        self.ahead = self._goes_ahead
         try:
             yield
         finally:

@@ -84,8 +84,15 @@ create function lock_number() returns bigint language sql immutable as $$ select
 create function moment() returns double precision language sql stable as $$
   select current_setting('genbridge.moment')::double precision
 $$;
--- Whoever has the turn and has asked for nothing for two seconds was stopped or cut off; should it go on it begins anew.
-create function wait_for_turn() returns void language plpgsql set lock_timeout = '1s' as $$
+-- Who waits stands in line for a second lock, and only the first in it for the turn itself. That one looks each second who has it:
+-- a session that waits for its client and has asked for nothing since the last look was stopped or cut off, and is ended. Only those
+-- of the tables' owner can be: others do not go ahead, and are ended by their idle timeout.
+create function line_number() returns bigint language sql immutable as $$ select hashtext('genbridge line')::bigint $$;
+create function take_turn() returns void language plpgsql security definer
+  set search_path = genbridge, pg_catalog, pg_temp set lock_timeout = '1s' as $$
+declare
+  idle record;
+  before record;
 begin
   loop
     begin
@@ -93,12 +100,21 @@ begin
       return;
     exception when lock_not_available then
       perform pg_stat_clear_snapshot();
-      perform pg_terminate_backend(pid) from pg_stat_activity join pg_locks using (pid)
+      select pid, state_change into idle from pg_stat_activity join pg_locks using (pid)
         where datname = current_database() and usename = current_user and wait_event_type = 'Client'
-        and state_change < clock_timestamp() - interval '2 s'
         and locktype = 'advisory' and granted and (classid::bigint << 32 | objid::bigint) = lock_number();
+      if idle = before then
+        perform pg_terminate_backend(idle.pid);
+      end if;
+      before := idle;
     end;
   end loop;
+end $$;
+create function wait_for_turn() returns void language plpgsql as $$
+begin
+  perform pg_advisory_lock(line_number());
+  perform take_turn();
+  perform pg_advisory_unlock(line_number());
 end $$;
 create function enter(me text, number bigint, told double precision) returns double precision language plpgsql as $$
 declare

@@ -51,7 +51,12 @@ class DatabaseStore(Store[Connection]):
     """
 
     failures: ClassVar[tuple[type[Exception], ...]] = (psycopg.Error, Lost)
-    of_the_values: ClassVar[tuple[type[Exception], ...]] = (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)
+    of_the_values: ClassVar[tuple[type[Exception], ...]] = (
+        psycopg.IntegrityError,
+        psycopg.DataError,
+        psycopg.ProgrammingError,
+        psycopg.errors.ProgramLimitExceeded,  # as of an index
+    )
     longer: ClassVar[float] = 0.02
 
     def __init__(
@@ -237,6 +242,7 @@ class DatabaseStore(Store[Connection]):
             row = db.execute(_TOOK_PLACE, (self._drivers.name, self._number, next(self._numbers), self._told and self._told()))
             return bool(row.fetchone()[0])
         except psycopg.Error as error:
+            db.close()  # it may stand in line
             raise Lost(str(error)) from error
 
 
