@@ -215,7 +215,7 @@ class PostgresJournal(SqlJournal):
         """Give tickets to those of the jobs that have none; return how many."""
         if self._engine is None or not rows:
             return 0
-        held = {ticket.job_id for ticket in db.wanted} | self._engine.ticketed(db.raw, [job_id for job_id, _ in rows])
+        held = self._engine.ticketed(db.raw, [job_id for job_id, _ in rows])
         return self._give(db, [(job_id, backend) for job_id, backend in rows if job_id not in held])
 
     def _give(self, db: Connection, rows: Sequence[tuple[str, str]]) -> int:
@@ -224,9 +224,9 @@ class PostgresJournal(SqlJournal):
         return len(rows)
 
     def _end(self, db: Connection) -> None:
-        """Give all tickets of a transaction at once."""
+        """Give all tickets of a transaction at once, one to a job that several have asked for."""
         if self._engine is not None and db.wanted:
-            self._engine.give(db.raw, db.wanted)
+            self._engine.give(db.raw, list(dict.fromkeys(db.wanted)))
 
     def _workers(self, db: Database) -> Collection[str]:
         """Return the drivers that save no files: whoever handed a job in does that."""

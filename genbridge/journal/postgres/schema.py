@@ -85,8 +85,8 @@ create function moment() returns double precision language sql stable as $$
   select current_setting('genbridge.moment')::double precision
 $$;
 -- Who waits stands in line for a second lock, and only the first in it for the turn itself. That one looks each second who has it:
--- a session that waits for its client and has asked for nothing since the last look was stopped or cut off, and is ended. Only those
--- of the tables' owner can be: others do not go ahead, and are ended by their idle timeout.
+-- a session that waits for its client and was asked for nothing since the last look was stopped or cut off, and is ended. Only
+-- those of the tables' owner can be: others do not go ahead, and are ended by their idle timeout.
 create function line_number() returns bigint language sql immutable as $$ select hashtext('genbridge line')::bigint $$;
 create function take_turn() returns void language plpgsql security definer
   set search_path = genbridge, pg_catalog, pg_temp set lock_timeout = '1s' as $$
