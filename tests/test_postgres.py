@@ -278,6 +278,12 @@ async def test_what_fails_again_by_itself_ends_nothing_else(journal: PostgresJou
     assert await journal.hand_in(a_job(), Budget())
 
 
+async def test_a_job_that_is_looked_for_as_it_is_handed_in_gets_one_ticket(journal: PostgresJournal, database: str) -> None:
+    """Though both are in one transaction, and neither sees the other's."""
+    await asyncio.gather(journal.hand_in(a_job(), Budget()), journal.sweep())
+    assert ["job-1"] == ticketed(database)
+
+
 async def test_what_is_too_long_for_an_index_fails_alone(journal: PostgresJournal) -> None:
     """Others' ids, which are paid for, are recorded."""
     ids = ["p1", random.Random(7).randbytes(8000).hex(), "p3"]
