@@ -22,10 +22,12 @@ from typing import Any
 
 import aiohttp
 import attrs
+from multidict import CIMultiDict
 from yarl import URL
 
 from genbridge import __version__
 from genbridge.addresses import is_loopback
+from genbridge.deadlines import Deadlines
 from genbridge.errors import PluginError, TransportError
 from genbridge.keys import Secret
 from genbridge.timing import uptime
@@ -66,10 +68,22 @@ class Origin:
     headers: dict[str, str] = attrs.field(factory=dict, repr=False)
     secret: Secret | None = None
     _base: URL | None = attrs.field(init=False, repr=False)
+    _own: tuple[str, str | None, int | None] | None = attrs.field(init=False, repr=False)
 
     @_base.default
     def _parse(self) -> URL | None:
         return _parsed(self.base_url)
+
+    usual_headers: CIMultiDict[str] = attrs.field(init=False, repr=False)
+    """What goes with a call that has no headers of its own, as aiohttp takes it at the least cost."""
+
+    @usual_headers.default
+    def _merge(self) -> CIMultiDict[str]:
+        return CIMultiDict(_OUR_HEADERS | self.headers)
+
+    @_own.default
+    def _find(self) -> tuple[str, str | None, int | None] | None:
+        return None if self._base is None else _origin(self._base)
 
     def resolve(self, call: Call) -> URL | None:
         """Return the absolute URL of a call, or `None` when it is none; one that the service made is kept to the byte."""
@@ -81,7 +95,7 @@ class Origin:
 
     def owns(self, url: URL) -> bool:
         """Whether the key may go to that URL."""
-        return self._base is not None and _origin(url) == _origin(self._base)
+        return _origin(url) == self._own
 
 
 def _origin(url: URL) -> tuple[str, str | None, int | None]:
@@ -96,9 +110,11 @@ class Transport:
         self._timeout = timeout
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._places = asyncio.Semaphore(_PLACES)
+        self._deadlines = Deadlines()
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._deadlines.close()
         sessions = list(self._sessions.values())
         self._sessions.clear()
         for session in sessions:
@@ -134,16 +150,21 @@ class Transport:
         trace = None if call.method in _UNTRACED else _Trace(has_body=body is not None, paid=not repeats)
         seconds = call.timeout or (self._timeout if repeats else self._submit_timeout)
         try:
-            response = await self._session(call.method).request(
-                call.method,
-                url,
-                data=None if body is None else BytesIO(body),
-                headers=_headers(call, url, origin),
-                timeout=_timeout(seconds),
-                allow_redirects=False,
-                trace_request_ctx=trace,
-            )
-            reply_body = await _read(response)
+            async with asyncio.timeout(None) as limit:
+                self._deadlines.set(limit, seconds)
+                try:
+                    response = await self._session(call.method).request(
+                        call.method,
+                        url,
+                        data=None if body is None else BytesIO(body),
+                        headers=_headers(call, url, origin),
+                        timeout=_timeout(seconds),
+                        allow_redirects=False,
+                        trace_request_ctx=trace,
+                    )
+                    reply_body = await _read(response)
+                finally:
+                    self._deadlines.clear(limit)
             reply = Reply(status=response.status, headers=response.headers, body=reply_body, received=time.time())
             return _redirection(reply, call, url, origin.secret) or reply
         except asyncio.CancelledError as stop:
@@ -204,7 +225,8 @@ def _tracing() -> aiohttp.TraceConfig:
 
 @cache
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECT, seconds))
+    """Return the timeout of a connection, and none of the whole, which is given up by `Deadlines`."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=min(_CONNECT, seconds))
 
 
 def _url(call: Call, origin: Origin) -> URL:
@@ -251,7 +273,9 @@ def _check_headers(call: Call, url: URL) -> None:
             raise PluginError(f"{_where(call, url)} was not sent: its header {name!r} cannot be written")
 
 
-def _headers(call: Call, url: URL, origin: Origin) -> dict[str, str]:
+def _headers(call: Call, url: URL, origin: Origin) -> Mapping[str, str]:
+    if call.json is None and not call.headers and origin.owns(url):
+        return origin.usual_headers
     content = {} if call.json is None else {"content-type": "application/json"}
     return _OUR_HEADERS | content | dict(call.headers) | (origin.headers if origin.owns(url) else {})
 

@@ -26,7 +26,7 @@ LAYERS = [
     "doubts wishes refusals tasks pulse agenda writer drives downloads journal seams tickets",
     "backends sandbox",
     "plugins lines transport limits budgets config references snapshots validation prices folders",
-    "places",
+    "places deadlines",
     "databases engine",
     "hookspecs catalogue polling durations wire types errors addresses keys origins placeholders tables timing tries formats words",
 ]
