@@ -37,7 +37,7 @@ from genbridge.polls import Polls, ask_again
 from genbridge.pulse import Pulse
 from genbridge.refusals import failure_of
 from genbridge.submits import Submits
-from genbridge.tasks import Tasks
+from genbridge.tasks import Crew, Tasks
 from genbridge.timing import Clock, Signal
 from genbridge.types import Failure, Job, JobStatus
 from genbridge.writer import Writer
@@ -86,6 +86,7 @@ class Scheduler:
         self._submits = Submits(journal, self._writer, self._polls, clock, end=self._end, pulse=self.pulse, limiter=limiter)
         self._doubts = Doubts(journal, account, clock, self._drives)
         self._tasks = Tasks()
+        self._crew = Crew(self._tasks, self._attend)
         self._calls: dict[str, asyncio.Task[Drive | None]] = {}
         self._shared: SharedJournal | None = None
         self._barred: dict[str, float] = {}
@@ -461,8 +462,11 @@ class Scheduler:
 
     async def _run(self) -> None:
         while True:
-            drive = await self._agenda.next()
-            _ = self._tasks.start(self._guard(drive, self._watch if drive.lease is None else self._polls.ask, drive))
+            self._crew.give(await self._agenda.next())
+
+    def _attend(self, drive: Drive) -> Awaitable[None]:
+        """Look after a job whose time has come."""
+        return self._guard(drive, self._watch if drive.lease is None else self._polls.ask, drive)
 
     async def _beat(self) -> None:
         while True:

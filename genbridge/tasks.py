@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+_MOST_IDLE = 100
+"""How many tasks of a crew wait for more to do; others end."""
 
 
 class Tasks:
@@ -35,3 +38,28 @@ class Tasks:
     async def ended(self) -> None:
         """Wait until all have ended."""
         await asyncio.gather(*self._running, return_exceptions=True)
+
+
+class Crew(Generic[T]):
+    """Does something with one thing after the other, each in a task that did the same before where there is one: they cost less."""
+
+    def __init__(self, tasks: Tasks, work: Callable[[T], Awaitable[None]]) -> None:
+        self._tasks = tasks
+        self._work = work
+        self._idle: list[asyncio.Future[T]] = []
+
+    def give(self, thing: T) -> None:
+        """Begin with another thing."""
+        if self._idle:
+            self._idle.pop().set_result(thing)
+        else:
+            _ = self._tasks.start(self._go_on(thing))
+
+    async def _go_on(self, thing: T) -> None:
+        while True:
+            await self._work(thing)
+            if len(self._idle) >= _MOST_IDLE:
+                return
+            called = asyncio.get_running_loop().create_future()
+            self._idle.append(called)
+            thing = await called
