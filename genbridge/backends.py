@@ -28,7 +28,7 @@ from genbridge.snapshots import sound
 from genbridge.timing import Clock
 from genbridge.types import Backend, Job, JobStatus, Media, Quote, Reference, Request, Snapshot, Verdict
 from genbridge.validation import check
-from genbridge.wire import Call, Reply
+from genbridge.wire import Call, Exchange, Reply
 
 if TYPE_CHECKING:
     from genbridge.lines import Line
@@ -276,16 +276,10 @@ class Account:
 
     # Calls and exchanges.
 
-    async def _perform(self, hook: str, send: Send, **values: Any) -> Any:
+    def _perform(self, hook: str, send: Send, **values: Any) -> Awaitable[Any]:
         """Make the calls that a hook describes, and return what they come to: a reply, or what its exchange returns."""
-        exchange = self.plugin.exchange(hook, backend=self.backend, **values)
-        reply: Reply | None = None
-        while True:
-            try:
-                call = exchange.send(reply)  # type: ignore[arg-type]  # `None` starts a generator
-            except StopIteration as done:
-                return done.value
-            reply = await send(call)
+        step = self.plugin.call(hook, backend=self.backend, **values)
+        return send(step) if isinstance(step, Call) else _exchanged(self.plugin.steps(hook, step), send)
 
     async def _send(self, call: Call) -> Reply:
         """Make a call; a service that repeats the key in its answer is not quoted on that.
@@ -368,6 +362,16 @@ class _PaidCalls:
         if not call.repeatable and self.answer.status not in self._refusals:
             self._begun.append(call)
         return self.answer
+
+
+async def _exchanged(exchange: Exchange[Any], send: Send) -> Any:
+    reply: Reply | None = None
+    while True:
+        try:
+            call = exchange.send(reply)  # type: ignore[arg-type]  # `None` starts a generator
+        except StopIteration as done:
+            return done.value
+        reply = await send(call)
 
 
 async def _repeated(once: Callable[[], Awaitable[Reply]], clock: Clock, *, again: bool, good: Callable[[Reply], bool]) -> Reply:

@@ -64,7 +64,7 @@ class Drive:
     """What the job's duration is kept by."""
     witnessed: bool = False
     """Whether this process has followed it from its submit on."""
-    seen: Seen = attrs.field(default=Seen())
+    seen: Seen = attrs.field(factory=Seen)
     due: float = 0.0
     """When the next poll is due, in seconds since `started`."""
     until: float = inf

@@ -37,16 +37,17 @@ class Experience:
 
     async def recall(self, key: Key) -> None:
         """Read what is on record under a key, unless that was done lately."""
-        if self._is_fresh(key):
+        if self.is_fresh(key):
             return
         async with self._lock:
-            if self._is_fresh(key):
+            if self.is_fresh(key):
                 return
             with suppress(JournalError):
                 self._known[key] = await self._journal.learned(key)
             self._read[key] = self._clock.monotonic()
 
-    def _is_fresh(self, key: Key) -> bool:
+    def is_fresh(self, key: Key) -> bool:
+        """Whether what is on record under a key was read lately."""
         read = self._read.get(key)
         return read is not None and self._clock.monotonic() - read < _FRESH
 

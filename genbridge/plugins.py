@@ -115,8 +115,10 @@ class Plugin:
     def exchange(self, hook: str, **values: Any) -> Exchange[Any]:
         """Yield the calls that a hook describes, take their replies, and return what they come to; raises as `call` does."""
         step = self.call(hook, **values)
-        if isinstance(step, Call):
-            return (yield step)
+        return (yield step) if isinstance(step, Call) else (yield from self.steps(hook, step))
+
+    def steps(self, hook: str, step: object) -> Exchange[Any]:
+        """Do the same with what a hook has returned that is not one call."""
         steps = as_exchange(step)
         reply: Reply | None = None
         for _ in range(_MOST_CALLS):

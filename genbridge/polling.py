@@ -62,7 +62,7 @@ _COARSE = 0.03
 """How exact spreads are, so that few curves have to be made."""
 
 
-@attrs.frozen
+@attrs.define
 class Seen:
     """What was seen of a job by the polls that were answered. Times are seconds since the service accepted it."""
 
@@ -82,18 +82,20 @@ class Seen:
     missed: bool = attrs.field(default=False, kw_only=True)
     """Whether any poll has failed since the last that was answered."""
 
-    def after(self, elapsed: float, progress: float | None, *, queued: bool = False) -> Seen:
-        """Return what is known after one more answer."""
-        waited = elapsed if queued else self.queued
-        began = None if queued or not waited else self.began or elapsed
-        if progress is None or not self.progress < progress < 1.0 or elapsed <= self.progress_at:
-            return Seen(self.polls + 1, elapsed, self.progress, self.progress_at, self.end, waited, began)
-        lately = elapsed + (1 - progress) * (elapsed - self.progress_at) / (progress - self.progress)
-        return Seen(self.polls + 1, elapsed, progress, elapsed, min(lately, elapsed / progress), waited, began)
+    def note(self, elapsed: float, progress: float | None, *, queued: bool = False) -> None:
+        """Take in one more answer."""
+        self.polls, self.at, self.missed = self.polls + 1, elapsed, False
+        if queued:
+            self.queued, self.began = elapsed, None
+        elif self.queued:
+            self.began = self.began or elapsed
+        if progress is not None and self.progress < progress < 1.0 and elapsed > self.progress_at:
+            lately = elapsed + (1 - progress) * (elapsed - self.progress_at) / (progress - self.progress)
+            self.progress, self.progress_at, self.end = progress, elapsed, min(lately, elapsed / progress)
 
-    def after_miss(self) -> Seen:
-        """Return what is known after a poll that failed."""
-        return attrs.evolve(self, missed=True)
+    def miss(self) -> None:
+        """Take in that a poll has failed."""
+        self.missed = True
 
     @property
     def start(self) -> float | None:
@@ -201,7 +203,7 @@ class PollPolicy:
         self,
         *,
         elapsed: float,
-        seen: Seen = Seen(),
+        seen: Seen,
         learned: Learned | None = None,
         running: Learned | None = None,
         hint: float | None = None,

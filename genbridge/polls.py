@@ -11,6 +11,7 @@ import attrs
 
 from genbridge.agenda import Agenda
 from genbridge.drives import LIVE, Drive, reopened, result_of, settled, snapshot_of, sober
+from genbridge.durations import Key
 from genbridge.errors import GenbridgeError, JournalError, NotFoundError, RateLimitError, ServiceError
 from genbridge.experience import Experience
 from genbridge.journal import Journal, Lease, Paused
@@ -68,7 +69,7 @@ class Polls:
     async def _missed(self, drive: Drive, error: GenbridgeError) -> None:
         """Take a failed poll as a missed one, unless the service keeps saying that it has no such job."""
         drive.misses += 1
-        drive.seen = drive.seen.after_miss()
+        drive.seen.miss()
         drive.hint = error.retry_after if isinstance(error, ServiceError) else None
         if isinstance(error, RateLimitError) and error.retry_after:
             seconds = min(error.retry_after, _LONGEST_QUIET)
@@ -117,21 +118,21 @@ class Polls:
         drive.publish(snapshot if snapshot.cost == cost else attrs.evolve(snapshot, cost=cost))
         drive.hint = snapshot.poll_after
         drive.expected = snapshot.expected or drive.expected
-        await self._look(drive, snapshot)
+        key = self._noted(drive, snapshot)
+        if key is not None and not self.experience.is_fresh(key):
+            await self.experience.recall(key)
         if changed or drive.job.progress is not None:
             await self._record_progress(drive, changed=changed)
         if drive.lease is not None:
             self._schedule_poll(drive)
 
-    async def _look(self, drive: Drive, snapshot: Snapshot) -> None:
-        """Note what an answer says of when the job will be done, and read what is known of such jobs."""
+    def _noted(self, drive: Drive, snapshot: Snapshot) -> Key | None:
+        """Note what an answer says of when the job will be done; return by which key what is known of such jobs is kept."""
         if not drive.due:
-            await self.experience.recall(drive.key)
-            return
+            return drive.key
         elapsed = self._clock.monotonic() - drive.started
-        drive.seen = drive.seen.after(elapsed, snapshot.progress, queued=snapshot.status is JobStatus.QUEUED)
-        if drive.seen.began is not None:
-            await self.experience.recall(drive.key.running)
+        drive.seen.note(elapsed, snapshot.progress, queued=snapshot.status is JobStatus.QUEUED)
+        return None if drive.seen.began is None else drive.key.running
 
     async def _record_progress(self, drive: Drive, *, changed: bool) -> None:
         now = self._clock.monotonic()

@@ -28,7 +28,7 @@ _FREE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def _lower_keys(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+    return {name.lower(): value for name, value in headers.items()} if headers else {}
 
 
 @attrs.frozen(kw_only=True)

@@ -96,7 +96,7 @@ def times(policy: PollPolicy, learned: Learned | None, until: float, chance: flo
     polled = []
     while at < until:
         at += delay(policy, elapsed=at, seen=seen, learned=learned, chance=chance)
-        seen = seen.after(at, None)
+        seen.note(at, None)
         polled.append(at)
     return polled
 
@@ -176,9 +176,17 @@ def test_a_fixed_policy_asks_at_its_interval_throughout() -> None:
 # By what a job itself shows.
 
 
+def seen_at(*answers: tuple[float, float | None] | tuple[float, float | None, bool]) -> Seen:
+    """Return what was seen by answers at such times, each with a percentage and whether the job was queued."""
+    seen = Seen()
+    for elapsed, progress, *queued in answers:
+        seen.note(elapsed, progress, queued=any(queued))
+    return seen
+
+
 def test_a_percentage_leads_to_the_end_of_a_job() -> None:
     """The rest is foretold by how fast it has come lately; then the poll is aimed just past the end."""
-    seen = Seen().after(30.0, 0.25).after(60.0, 0.5)
+    seen = seen_at((30.0, 0.25), (60.0, 0.5))
     assert 120.0 == seen.end
     assert [pytest.approx(48.0), pytest.approx(6.3)] == [
         delay(PollPolicy(jitter=0.0), elapsed=60.0, seen=seen),
@@ -188,29 +196,36 @@ def test_a_percentage_leads_to_the_end_of_a_job() -> None:
 
 def test_a_percentage_after_a_queue_is_taken_from_when_it_began_to_rise() -> None:
     """A job that waited for a minute and is half done half a minute later is done in another half."""
-    seen = Seen().after(60.0, 0.01).after(90.0, 0.505)
+    seen = seen_at((60.0, 0.01), (90.0, 0.505))
     assert pytest.approx(120.0) == seen.end
 
 
 @pytest.mark.parametrize("progress", [0.5, 0.3, 0.0, 1.0, 2.0, -1.0, math.nan])
 def test_a_percentage_that_does_not_rise_changes_nothing(progress: float) -> None:
     """Nor one that says that it is done when it is not."""
-    seen = Seen().after(60.0, 0.5)
-    assert seen.end == seen.after(70.0, progress).end
+    assert seen_at((60.0, 0.5)).end == seen_at((60.0, 0.5), (70.0, progress)).end
 
 
 def test_a_miss_is_forgotten_with_the_next_answer() -> None:
     """Nothing else that was seen is."""
-    seen = Seen().after(60.0, 0.5)
-    assert [True, False] == [seen.after_miss().missed, seen.after_miss().after(70.0, None).missed]
-    assert (1, 60.0, 120.0) == (seen.after_miss().polls, seen.after_miss().at, seen.after_miss().end)
+    seen = seen_at((60.0, 0.5))
+    seen.miss()
+    assert (True, 1, 60.0, 120.0) == (seen.missed, seen.polls, seen.at, seen.end)
+    seen.note(70.0, None)
+    assert (False, 2, 70.0, 120.0) == (seen.missed, seen.polls, seen.at, seen.end)
 
 
 def test_it_is_known_when_a_job_began_by_the_last_poll_that_said_queued() -> None:
     """Half way from it to the next; of a job that was never seen queued it is not known."""
-    seen = Seen().after(3.0, None, queued=True).after(60.0, None, queued=True).after(64.0, None).after(70.0, None)
-    assert (62.0, None) == (seen.start, Seen().after(3.0, None).after(6.0, None).start)
-    assert (62.0, None) == (seen.after_miss().start, seen.after(80.0, None, queued=True).start)
+    seen, never_queued = (
+        seen_at((3.0, None, True), (60.0, None, True), (64.0, None), (70.0, None)),
+        seen_at((3.0, None), (6.0, None)),
+    )
+    assert (62.0, None) == (seen.start, never_queued.start)
+    seen.miss()
+    assert 62.0 == seen.start
+    seen.note(80.0, None, queued=True)
+    assert seen.start is None
 
 
 def test_a_job_that_was_seen_to_begin_is_asked_for_when_its_run_is_about_to_end() -> None:

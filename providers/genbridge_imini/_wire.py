@@ -228,7 +228,7 @@ def _failure(document: Fields) -> Failure:
 
 
 def _is_error(document: Fields) -> bool:
-    return bool(document.item("error") or document.text("error"))
+    return "error" in document and bool(document.item("error") or document.text("error"))
 
 
 def _refusal(reply: Reply) -> ServiceError:

@@ -140,7 +140,7 @@ def watch(policy: PollPolicy, learned: Learned | None, seconds: float, chance: R
         if due >= seconds:
             return Watched(seen.polls + 1, due - seconds, elapsed, due)
         elapsed = due
-        seen = seen.after(elapsed, int(100 * elapsed / seconds) / 100 if percent else None)
+        seen.note(elapsed, int(100 * elapsed / seconds) / 100 if percent else None)
 
 
 def times(policy: PollPolicy, learned: Learned | None, until: float, chances: Iterator[float]) -> list[float]:
@@ -149,7 +149,7 @@ def times(policy: PollPolicy, learned: Learned | None, until: float, chances: It
     while polled[-1] < until:
         elapsed = polled[-1]
         polled.append(elapsed + policy.delay(elapsed=elapsed, seen=seen, learned=learned, chance=next(chances)))
-        seen = seen.after(polled[-1], None)
+        seen.note(polled[-1], None)
     return polled[1:]
 
 
