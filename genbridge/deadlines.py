@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+_Task = asyncio.Task[Any]
 
 
 class Deadlines:
-    """Ends `async with asyncio.timeout(None)` blocks in their time."""
+    """Cancels tasks that take too long for something, of which each does one thing at a time.
+
+    As with `asyncio.timeout`, that a task is cancelled by somebody else comes first.
+    """
 
     def __init__(self) -> None:
-        self._ends: dict[asyncio.Timeout, float] = {}
+        self._begun: dict[_Task, tuple[float, int]] = {}
+        """When each is to be done, and how often it had been cancelled before."""
+        self._late: dict[_Task, int] = {}
+        """Those that were cancelled for that."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def set(self, limit: asyncio.Timeout, seconds: float) -> None:
-        """Have a block end in so many seconds."""
-        end = self._ends[limit] = asyncio.get_running_loop().time() + seconds
+    def begin(self, seconds: float) -> None:
+        """Have this task cancelled in so many seconds, unless it is done by then."""
+        end, task = asyncio.get_running_loop().time() + seconds, _this()
+        self._begun[task] = end, task.cancelling()
         if self._timer is None or end < self._timer.when():
             self._look_at(end)
 
-    def clear(self, limit: asyncio.Timeout) -> None:
-        """Let a block take as long as it likes from now on."""
-        self._ends.pop(limit, None)
+    def done(self) -> bool:
+        """Let this task go on; return whether it was too late, and nobody else has cancelled it."""
+        task = _this()
+        self._begun.pop(task, None)
+        before = self._late.pop(task, None)
+        return before is not None and task.uncancel() <= before
 
     def close(self) -> None:
-        """Let all of them."""
-        self._ends.clear()
+        """Cancel nobody any more."""
+        self._begun.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -35,9 +48,17 @@ class Deadlines:
         self._timer = asyncio.get_running_loop().call_at(moment, self._look)
 
     def _look(self) -> None:
-        """End the blocks whose time has come, and look again when that of the next has."""
+        """Cancel the tasks whose time has come, and look again when that of the next has."""
         now, self._timer = asyncio.get_running_loop().time(), None
-        for limit in [limit for limit, end in self._ends.items() if end <= now]:
-            limit.reschedule(self._ends.pop(limit))
-        if self._ends:
-            self._look_at(min(self._ends.values()))
+        for task in [task for task, (end, _) in self._begun.items() if end <= now]:
+            _, self._late[task] = self._begun.pop(task)
+            task.cancel()
+        if self._begun:
+            self._look_at(min(self._begun.values())[0])
+
+
+def _this() -> _Task:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("only a task can be cancelled")
+    return task

@@ -149,30 +149,32 @@ class Transport:
         repeats = call.method in _REPEATS_BY_NATURE
         trace = None if call.method in _UNTRACED else _Trace(has_body=body is not None, paid=not repeats)
         seconds = call.timeout or (self._timeout if repeats else self._submit_timeout)
+        outcome: Reply | TransportError | None = None
+        stopped: tuple[object, ...] = ()
+        self._deadlines.begin(seconds)
         try:
-            async with asyncio.timeout(None) as limit:
-                self._deadlines.set(limit, seconds)
-                try:
-                    response = await self._session(call.method).request(
-                        call.method,
-                        url,
-                        data=None if body is None else BytesIO(body),
-                        headers=_headers(call, url, origin),
-                        timeout=_timeout(seconds),
-                        allow_redirects=False,
-                        trace_request_ctx=trace,
-                    )
-                    reply_body = await _read(response)
-                finally:
-                    self._deadlines.clear(limit)
+            response = await self._session(call.method).request(
+                call.method,
+                url,
+                data=None if body is None else BytesIO(body),
+                headers=_headers(call, url, origin),
+                timeout=_timeout(seconds),
+                allow_redirects=False,
+                trace_request_ctx=trace,
+            )
+            reply_body = await _read(response)
             reply = Reply(status=response.status, headers=response.headers, body=reply_body, received=time.time())
-            return _redirection(reply, call, url, origin.secret) or reply
+            outcome = _redirection(reply, call, url, origin.secret) or reply
         except asyncio.CancelledError as stop:
             stopped = stop.args
         except Exception as error:  # noqa: BLE001 (whatever it is, the trace tells whether anything was sent)
-            return _failure(error, trace, url, seconds)
-        # Anew, as the traceback of the other leads through frames of aiohttp's that have the key.
-        raise asyncio.CancelledError(*stopped)
+            outcome = _failure(error, trace, url, seconds)
+        if self._deadlines.done() and outcome is None:
+            outcome = _failure(TimeoutError(), trace, url, seconds)
+        if outcome is None:
+            # Anew, as the traceback of the other leads through frames of aiohttp's that have the key.
+            raise asyncio.CancelledError(*stopped)
+        return outcome
 
     def _session(self, method: str) -> aiohttp.ClientSession:
         """Return the session for calls of a method.
