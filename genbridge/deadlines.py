@@ -7,9 +7,12 @@ from typing import Any
 
 _Task = asyncio.Task[Any]
 
+_EARLY = 0.001
+"""Seconds by which a timer may be early, as some loops' are."""
+
 
 class Deadlines:
-    """Cancels tasks that take too long for something, of which each does one thing at a time.
+    """Cancels tasks that take too long; a task has one deadline at a time.
 
     As with `asyncio.timeout`, that a task is cancelled by somebody else comes first.
     """
@@ -28,19 +31,12 @@ class Deadlines:
         if self._timer is None or end < self._timer.when():
             self._look_at(end)
 
-    def done(self) -> bool:
+    def end(self) -> bool:
         """Let this task go on; return whether it was too late, and nobody else has cancelled it."""
         task = _this()
         self._begun.pop(task, None)
         before = self._late.pop(task, None)
         return before is not None and task.uncancel() <= before
-
-    def close(self) -> None:
-        """Cancel nobody any more."""
-        self._begun.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _look_at(self, moment: float) -> None:
         if self._timer is not None:
@@ -48,9 +44,10 @@ class Deadlines:
         self._timer = asyncio.get_running_loop().call_at(moment, self._look)
 
     def _look(self) -> None:
-        """Cancel the tasks whose time has come, and look again when that of the next has."""
-        now, self._timer = asyncio.get_running_loop().time(), None
-        for task in [task for task, (end, _) in self._begun.items() if end <= now]:
+        """Cancel the tasks whose time has come, the first one first, and look again when that of the next has."""
+        now, self._timer = asyncio.get_running_loop().time() + _EARLY, None
+        late = [task for task, (end, _) in self._begun.items() if end <= now]
+        for task in sorted(late, key=self._begun.__getitem__):
             _, self._late[task] = self._begun.pop(task)
             task.cancel()
         if self._begun:

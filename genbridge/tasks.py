@@ -8,9 +8,6 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-_MOST_IDLE = 100
-"""How many tasks of a crew wait for more to do; others end."""
-
 
 class Tasks:
     """Tasks that are kept until they are done; whoever waits for what they do hears of their errors."""
@@ -41,24 +38,32 @@ class Tasks:
 
 
 class Crew(Generic[T]):
-    """Does something with one thing after the other, each in a task that did the same before where there is one: they cost less."""
+    """Does something with one thing after the other, each in a task that did the same before where there is one: they cost less.
 
-    def __init__(self, tasks: Tasks, work: Callable[[T], Awaitable[None]]) -> None:
+    No more than `most_idle` tasks wait for more to do; others end.
+    """
+
+    def __init__(self, tasks: Tasks, work: Callable[[T], Awaitable[None]], *, most_idle: int = 100) -> None:
         self._tasks = tasks
         self._work = work
+        self._most_idle = most_idle
         self._idle: list[asyncio.Future[T]] = []
 
     def give(self, thing: T) -> None:
         """Begin with another thing."""
-        if self._idle:
-            self._idle.pop().set_result(thing)
-        else:
-            _ = self._tasks.start(self._go_on(thing))
+        while self._idle:
+            called = self._idle.pop()
+            if not called.done():  # as that of a task that was cancelled is
+                called.set_result(thing)
+                return
+        _ = self._tasks.start(self._go_on(thing))
 
     async def _go_on(self, thing: T) -> None:
+        this = asyncio.current_task()
         while True:
             await self._work(thing)
-            if len(self._idle) >= _MOST_IDLE:
+            del thing  # it may be large, and the next a long time away
+            if len(self._idle) >= self._most_idle or (this is not None and this.cancelling()):
                 return
             called = asyncio.get_running_loop().create_future()
             self._idle.append(called)

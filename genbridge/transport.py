@@ -22,7 +22,6 @@ from typing import Any
 
 import aiohttp
 import attrs
-from multidict import CIMultiDict
 from yarl import URL
 
 from genbridge import __version__
@@ -40,6 +39,8 @@ _CONNECT = 15.0
 _CONNECTED_WITHIN = _CONNECT + 1.0
 """Seconds after which a paid request does not leave any more, as somebody else may have found that it never did."""
 _TIMEOUT = 30.0
+_LONGEST = 1e9
+"""No timeout is as long, in seconds."""
 _PLACES = 100
 """How many calls that are not paid for are made at the same time."""
 _MOST_BYTES = 32 * 1024**2
@@ -67,19 +68,19 @@ class Origin:
     base_url: str
     headers: dict[str, str] = attrs.field(factory=dict, repr=False)
     secret: Secret | None = None
+    usual_headers: Mapping[str, str] = attrs.field(init=False, repr=False)
+    """What goes with a call that has no headers of its own."""
     _base: URL | None = attrs.field(init=False, repr=False)
     _own: tuple[str, str | None, int | None] | None = attrs.field(init=False, repr=False)
+    """What is the same in the URL of every call to the service."""
+
+    @usual_headers.default
+    def _merge(self) -> Mapping[str, str]:
+        return _OUR_HEADERS | self.headers
 
     @_base.default
     def _parse(self) -> URL | None:
         return _parsed(self.base_url)
-
-    usual_headers: CIMultiDict[str] = attrs.field(init=False, repr=False)
-    """What goes with a call that has no headers of its own, as aiohttp takes it at the least cost."""
-
-    @usual_headers.default
-    def _merge(self) -> CIMultiDict[str]:
-        return CIMultiDict(_OUR_HEADERS | self.headers)
 
     @_own.default
     def _find(self) -> tuple[str, str | None, int | None] | None:
@@ -114,7 +115,6 @@ class Transport:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        self._deadlines.close()
         sessions = list(self._sessions.values())
         self._sessions.clear()
         for session in sessions:
@@ -128,6 +128,7 @@ class Transport:
         url = _url(call, origin)
         body = _body(call, url)
         _check_headers(call, url)
+        _check_timeout(call, url)
         started = time.perf_counter()
         if call.method in _REPEATS_BY_NATURE:
             async with self._places:  # outside its own time, which a call that waits for a connection would use up
@@ -169,7 +170,9 @@ class Transport:
             stopped = stop.args
         except Exception as error:  # noqa: BLE001 (whatever it is, the trace tells whether anything was sent)
             outcome = _failure(error, trace, url, seconds)
-        if self._deadlines.done() and outcome is None:
+        finally:
+            late = self._deadlines.end()
+        if late and outcome is None:
             outcome = _failure(TimeoutError(), trace, url, seconds)
         if outcome is None:
             # Anew, as the traceback of the other leads through frames of aiohttp's that have the key.
@@ -273,6 +276,12 @@ def _check_headers(call: Call, url: URL) -> None:
     for name, value in headers.items():
         if not isinstance(value, str) or not (name + value).isprintable():
             raise PluginError(f"{_where(call, url)} was not sent: its header {name!r} cannot be written")
+
+
+def _check_timeout(call: Call, url: URL) -> None:
+    seconds: object = call.timeout
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < _LONGEST):
+        raise PluginError(f"{_where(call, url)} was not sent: its timeout is no usable number of seconds")
 
 
 def _headers(call: Call, url: URL, origin: Origin) -> Mapping[str, str]:

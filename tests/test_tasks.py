@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
-import pytest
-
-from genbridge import tasks
 from genbridge.tasks import Crew, Tasks
 
 
@@ -46,11 +45,10 @@ async def test_a_task_that_is_done_does_the_next() -> None:
     await running.ended()
 
 
-async def test_no_more_than_some_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_than_some_are_kept() -> None:
     """The others end."""
-    monkeypatch.setattr(tasks, "_MOST_IDLE", 2)
     work, running = Work(), Tasks()
-    crew = Crew(running, work.do)
+    crew = Crew(running, work.do, most_idle=2)
     for thing in "abcd":
         crew.give(thing)
     work.may.set()
@@ -59,3 +57,56 @@ async def test_no_more_than_some_are_kept(monkeypatch: pytest.MonkeyPatch) -> No
     running.cancel()
     await running.ended()
     assert all(task is not None and task.done() for task in work.by.values())
+
+
+async def test_one_that_was_cancelled_is_given_nothing() -> None:
+    """Another task begins instead."""
+    work, running = Work(), Tasks()
+    work.may.set()
+    crew = Crew(running, work.do)
+    crew.give("a")
+    await turns()
+    first = work.by["a"]
+    assert first is not None
+    first.cancel()
+    crew.give("b")
+    await turns()
+    assert (True, False) == (first.cancelled(), work.by["b"] is first)
+    running.cancel()
+    await running.ended()
+
+
+async def test_what_is_done_is_not_kept() -> None:
+    """By a task that waits for more."""
+    done, running = list[int](), Tasks()
+
+    async def note(thing: set[int]) -> None:
+        done.extend(thing)
+
+    crew: Crew[set[int]] = Crew(running, note)
+    thing = {1}
+    kept = weakref.ref(thing)
+    crew.give(thing)
+    del thing
+    await turns()
+    gc.collect()
+    assert ([1], None) == (done, kept())
+    running.cancel()
+    await running.ended()
+
+
+async def test_a_cancel_that_is_swallowed_ends_the_task_after_its_work() -> None:
+    """Else whoever waits for its end waits for ever."""
+    running = Tasks()
+
+    async def deaf(_: str) -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            return
+
+    Crew(running, deaf).give("a")
+    await turns()
+    running.cancel()
+    async with asyncio.timeout(10):
+        await running.ended()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 import pickle
 import socket
 import ssl
@@ -449,6 +450,16 @@ async def test_a_large_body_arrives_whole_and_without_a_warning(transport: Trans
     assert [len(image) + 4] == [len(body) for body in peer.bodies]
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1, 10**400, "30"])
+async def test_a_timeout_that_is_none_is_the_plugins_mistake_and_is_not_sent(transport: Transport, value: Any) -> None:
+    """It must not keep other calls from their own."""
+    async with Peer(says(OK)).serving() as peer:
+        with pytest.raises(PluginError) as caught:
+            await transport.send(Call.post("/jobs", timeout=value), origin_of(peer.url))
+    assert f"POST {peer.url}/jobs was not sent: its timeout is no usable number of seconds" == str(caught.value)
+    assert 0 == peer.connections
+
+
 async def test_a_call_without_a_body_has_none(transport: Transport) -> None:
     """Its parameters go into the query."""
     async with Peer(says(OK)).serving() as peer:
@@ -459,13 +470,14 @@ async def test_a_call_without_a_body_has_none(transport: Transport) -> None:
 
 async def test_a_plugins_headers_go_along_and_cannot_replace_the_key(transport: Transport) -> None:
     """They may replace what genbridge says of itself."""
-    call = Call.post(
-        "/jobs", json={}, headers={"Accept": "text/plain", "Authorization": "none", "Content-Type": "application/a+json"}
-    )
+    headers = {"Accept": "text/plain", "Authorization": "none", "Content-Type": "application/a+json"}
     async with Peer(says(OK)).serving() as peer:
-        await transport.send(call, origin_of(peer.url))
-    found = [line for line in peer.heads[0].split("\r\n") if line.startswith(("accept:", "authorization:", "content-type:"))]
-    assert {"accept: text/plain", f"authorization: bearer {KEY}", "content-type: application/a+json"} == set(found)
+        for call in (Call.post("/jobs", json={}, headers=headers), Call.get("/jobs/1", headers=headers)):
+            await transport.send(call, origin_of(peer.url))
+    for head in peer.heads:
+        found = [line for line in head.split("\r\n") if line.startswith(("accept:", "authorization:", "content-type:"))]
+        assert {"accept: text/plain", f"authorization: bearer {KEY}", "content-type: application/a+json"} == set(found)
+    assert 2 == len(peer.heads)
 
 
 @pytest.mark.parametrize(
