@@ -24,22 +24,22 @@ _LONGEST_WAIT = 90.0
 
 _DENSITY = 1.35
 """Polls an interval where they are densest, once many jobs are known; as the interval is the least, the peak is flat then."""
-_FEW = 2.0
+_FEW = 1.7
 """Of how many jobs known polls are half as dense."""
-_FIRST = 1.15
+_FIRST = 1.2
 """How much longer than the steps after it the one to the first poll is: before it there is nobody who waits."""
 _LATE = 0.5
 """How much before the median (of the logarithm) the first poll is made at the latest when one job is known; less with each more."""
 _NOT_WORSE = 1.05
 """How much longer a wait may be than the mean one so far. With 1, polls x latency is that of a fixed interval, however long the job
 takes."""
-_SAFE = 0.77
+_SAFE = 0.776
 """Up to which share of the median hardly anything is lost by waiting, should the job take half as long now: ..."""
 _SAFER = 0.36
 """... as many more medians as the interval has times this, as asking at the interval finds a job half an interval late too, ..."""
-_SAFEST = 0.782
+_SAFEST = 0.788
 """... but up to no more than this share."""
-_CHECK = 1.8
+_CHECK = 1.7
 """How many spreads after half the median some jobs are looked at before, so that it is noticed that they take half as long ..."""
 _DOUBTFUL_CHECK = 0.65
 """... and at which every job is, while others have come early."""

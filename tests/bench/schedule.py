@@ -225,13 +225,17 @@ class Table(NamedTuple):
     rows: list[Row]
 
 
+_OFTEN = 4
+"""How many times as many histories there are where a figure is near to its goal, so that chance does not decide."""
+
+
 def steady(size: Size) -> Table:
     """Return how near to the bound polls x latency comes as jobs are seen."""
     rows = []
     for interval in size.intervals:
         for spread in size.spreads:
             jobs = Jobs(MEDIAN, spread)
-            costs = History.of(interval, size.runs, 1).costs([seen + 1 for seen in SEEN], jobs)
+            costs = History.of(interval, _OFTEN * size.runs, 1).costs([seen + 1 for seen in SEEN], jobs)
             cells = [(jobs.to_bound(each), BOUND if seen == ENOUGH else None) for seen, each in zip(SEEN, costs, strict=True)]
             rows.append(Row((f"{interval:g} s", f"{spread:g}"), cells))
     return Table("to the bound", ("interval", "spread", *(f"{seen} seen" for seen in SEEN)), rows)
