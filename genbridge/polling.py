@@ -203,7 +203,7 @@ class PollPolicy:
         self,
         *,
         elapsed: float,
-        seen: Seen,
+        seen: Seen | None = None,
         learned: Learned | None = None,
         running: Learned | None = None,
         hint: float | None = None,
@@ -222,7 +222,7 @@ class PollPolicy:
         if misses:
             wait = min(self.interval * 2.0 ** min(misses, _RAPID_MISSES), max(_LONGEST_MISS, self.interval))
             return max(wait, floor) * (1 + self.jitter * chance)
-        wait = max(self._wait(elapsed, seen, learned, running, chance), floor)
+        wait = max(self._wait(elapsed, seen or Seen(), learned, running, chance), floor)
         width = min(wait * self.jitter, self.interval)
         wait = max(floor, wait - width / 2) + width * chance
         last = left - _ANSWER

@@ -127,7 +127,7 @@ class Polls:
             self._schedule_poll(drive)
 
     def _noted(self, drive: Drive, snapshot: Snapshot) -> Key | None:
-        """Note what an answer says of when the job will be done; return by which key what is known of such jobs is kept."""
+        """Note what an answer says of when the job will be done; return the key of what is to be read for it, if any."""
         if not drive.due:
             return drive.key
         elapsed = self._clock.monotonic() - drive.started
