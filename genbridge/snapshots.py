@@ -20,9 +20,13 @@ _HUGE = 1e15
 
 def sound(snapshot: Snapshot) -> Snapshot:
     """Return a snapshot whose numbers and texts are such; what is of another kind is converted, or left out when it cannot be."""
-    numbers, texts = zip(_NUMBERS, _numbers(snapshot), strict=True), zip(_TEXTS, _texts(snapshot), strict=True)
-    better: dict[str, Any] = {name: _number(value) for name, value in numbers if value is not None and not _is_number(value)}
-    better |= {name: str(value) for name, value in texts if value is not None and not isinstance(value, str)}
+    better: dict[str, Any] = {}
+    for name, value in zip(_NUMBERS, _numbers(snapshot), strict=True):
+        if value is not None and not _is_number(value):
+            better[name] = _number(value)
+    for name, value in zip(_TEXTS, _texts(snapshot), strict=True):
+        if value is not None and not isinstance(value, str):
+            better[name] = str(value)
     if snapshot.cost is not None and snapshot.cost.amount is not None and not _is_number(snapshot.cost.amount):
         better["cost"] = _cost(snapshot.cost)
     if not better:

@@ -68,15 +68,9 @@ class Origin:
     base_url: str
     headers: dict[str, str] = attrs.field(factory=dict, repr=False)
     secret: Secret | None = None
-    usual_headers: Mapping[str, str] = attrs.field(init=False, repr=False)
-    """What goes with a call that has no headers of its own."""
     _base: URL | None = attrs.field(init=False, repr=False)
     _own: tuple[str, str | None, int | None] | None = attrs.field(init=False, repr=False)
     """What is the same in the URL of every call to the service."""
-
-    @usual_headers.default
-    def _merge(self) -> Mapping[str, str]:
-        return _OUR_HEADERS | self.headers
 
     @_base.default
     def _parse(self) -> URL | None:
@@ -189,7 +183,10 @@ class Transport:
         if session is None:
             connector = aiohttp.TCPConnector() if method in _REPEATS_BY_NATURE else aiohttp.TCPConnector(force_close=True, limit=0)
             session = self._sessions[method] = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[] if method in _UNTRACED else [_tracing()]
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=_OUR_HEADERS,
+                trace_configs=[] if method in _UNTRACED else [_tracing()],
             )
         return session
 
@@ -285,10 +282,12 @@ def _check_timeout(call: Call, url: URL) -> None:
 
 
 def _headers(call: Call, url: URL, origin: Origin) -> Mapping[str, str]:
-    if call.json is None and not call.headers and origin.owns(url):
-        return origin.usual_headers
+    """Return the headers of a call, beside those of every call."""
+    paying = origin.headers if origin.owns(url) else {}
+    if call.json is None and not call.headers:
+        return paying
     content = {} if call.json is None else {"content-type": "application/json"}
-    return _OUR_HEADERS | content | dict(call.headers) | (origin.headers if origin.owns(url) else {})
+    return content | dict(call.headers) | paying
 
 
 def _failure(error: Exception, trace: _Trace | None, url: URL, seconds: float) -> TransportError:
