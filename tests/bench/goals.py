@@ -136,7 +136,14 @@ GOALS = (
     ),
     Goal(
         number="4",
-        words="the same, to the fastest other client",
+        words="the same, to one with a connection a POST",
+        figure=partial(ratio, BURST, OURS, DONE, FRESH),
+        limit=0.6,
+        least=True,
+    ),
+    Goal(
+        number="4",
+        words="jobs a second, done at first poll, to the fastest other client",
         figure=partial(quotient, partial(value, BURST, OURS, DONE), _BEST_PEER),
         limit=3,
         least=True,

@@ -1,4 +1,4 @@
-"""The bare protocol: aiohttp, and nothing around it. `fresh` makes a connection for each call, as genbridge does for paid ones."""
+"""The bare protocol: aiohttp, and nothing around it. `fresh` makes a connection for each POST, as genbridge does."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Calls:
     """The calls of imini's protocol."""
 
     def __init__(self, port: int, word: str) -> None:
-        connector = aiohttp.TCPConnector(force_close=True, limit=0) if word == "fresh" else aiohttp.TCPConnector()
-        self._session = aiohttp.ClientSession(connector=connector, headers={"authorization": "Bearer a-key"})
+        self._session = _session(aiohttp.TCPConnector())
+        self._paid = _session(aiohttp.TCPConnector(force_close=True, limit=0)) if word == "fresh" else self._session
         self._base = f"http://127.0.0.1:{port}/imini/v1/videos"
 
     async def submit(self) -> str:
-        async with self._session.post(f"{self._base}/generate", json=BODY) as answer:
+        async with self._paid.post(f"{self._base}/generate", json=BODY) as answer:
             return str((await _document(answer))["task_id"])
 
     async def poll(self, job: str) -> bool:
@@ -27,9 +27,14 @@ class Calls:
 
     async def aclose(self) -> None:
         await self._session.close()
+        await self._paid.close()
 
 
 BODY = {"model": "doubao/seedance-2.0", "prompt": "a fox"}
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=connector, headers={"authorization": "Bearer a-key"})
 
 
 async def _document(answer: aiohttp.ClientResponse) -> dict[str, Any]:
