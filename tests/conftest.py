@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from ipaddress import ip_address
-from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any
 
-import genbridge_imini
-import genbridge_meigen
-import genbridge_sseedance
 import pytest
 from hypothesis import settings
 from postgres import Server, programs
-
-import genbridge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,12 +42,6 @@ def _is_here(host: str | bytes) -> bool:
 
 
 sys.addaudithook(_refuse_the_internet)
-
-# pytest rewrites a module while it is loaded, and Python 3.11.7 fails where a garbage collection then logs something
-# (https://github.com/python/cpython/issues/106905); so none is loaded for the first time within a test.
-for _package in (genbridge, genbridge_imini, genbridge_meigen, genbridge_sseedance):
-    for _module in walk_packages(_package.__path__, f"{_package.__name__}."):
-        import_module(_module.name)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from aioresponses import aioresponses
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from genbridge import Call, PluginError, Reply, TransportError, Verdict
+from genbridge import Call, PluginError, Reply, TransportError, Verdict, __version__
 from genbridge import transport as module
 from genbridge.keys import Secret
 from genbridge.transport import Origin, Transport
@@ -441,6 +441,28 @@ async def test_a_body_of_json_arrives_as_utf_8(transport: Transport) -> None:
     assert 1 == sum(line.startswith("user-agent: genbridge/") for line in lines)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call.get("/jobs/1"),
+        Call.post("/jobs", json={}),
+        Call.put("/files/1", body=b"png", content_type="image/png"),
+        Call(method="DELETE", url="/jobs/1"),
+    ],
+    ids=lambda call: call.method,
+)
+async def test_every_call_says_once_who_makes_it_and_what_it_takes(transport: Transport, call: Call) -> None:
+    """A call that says so itself goes before."""
+    own = attrs.evolve(call, headers={**call.headers, "User-Agent": "doodle", "Accept": "image/png"})
+    async with Peer(says(OK)).serving() as peer:
+        for each in (call, own):
+            await transport.send(each, origin_of(peer.url))
+    ours, theirs = ({line for line in head.split("\r\n") if line.startswith(("user-agent", "accept:"))} for head in peer.heads)
+    assert {"accept: application/json", f"user-agent: genbridge/{__version__}"} == ours
+    assert {"accept: image/png", "user-agent: doodle"} == theirs
+    assert [1, 1] == [head.count("user-agent:") for head in peer.heads]
+
+
 @pytest.mark.filterwarnings("error")
 async def test_a_large_body_arrives_whole_and_without_a_warning(transport: Transport) -> None:
     """A local image may be in it."""
@@ -677,6 +699,13 @@ async def test_a_presigned_upload_arrives_to_the_byte_and_without_the_key(transp
     assert storage.requests[0].startswith(f"PUT /b%2fk/../f%20x.png?{query} HTTP/1.1\r\n".encode())
     assert (b"png", False, 0) == (storage.bodies[0], KEY in storage.heads[0], peer.connections)
     assert "content-type: image/png" in storage.heads[0]
+
+
+async def test_a_plain_call_elsewhere_goes_without_the_key(transport: Transport) -> None:
+    """As where a service answers with the address of another to ask."""
+    async with Peer(says(OK)).serving() as peer, Peer(says(OK)).serving() as other:
+        await transport.send(Call.get(f"{other.url}/jobs/1"), origin_of(peer.url))
+    assert (1, False) == (len(other.heads), KEY in other.heads[0])
 
 
 async def test_the_key_goes_to_an_absolute_url_of_the_backend(transport: Transport) -> None:

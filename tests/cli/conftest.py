@@ -13,6 +13,9 @@ from typing import Any, Self
 import attrs
 import pytest
 
+# Nothing else would load it before a test does. pytest rewrites a module then, and Python 3.11 before 3.11.8 fails where a garbage
+# collection logs a traceback meanwhile (https://github.com/python/cpython/issues/106905), as after a test of an interruption.
+import genbridge.cli.fitted  # noqa: F401
 from genbridge.budgets import Usage
 from genbridge.catalogue import Capabilities, Choice, Model, Price, Range
 from genbridge.cli import app
