@@ -16,7 +16,7 @@ from genbridge.cli.generate import timeout_option
 from genbridge.cli.money import totals
 from genbridge.cli.progress import board
 from genbridge.cli.session import Session, pass_session, shared, with_json
-from genbridge.types import Job
+from genbridge.types import Job, JobStatus
 
 if TYPE_CHECKING:
     from genbridge.client import Client, Handle
@@ -125,6 +125,8 @@ def resume(context: click.Context, session: Session, *, output: Path | None, no_
         outcomes = await _outcomes(session, client, handles, directory=lambda job: output or job.save_to, timeout=timeout)
         code = report(session, outcomes)
         remark(_collected(outcomes) if outcomes else "no unfinished job is on record, and no file is to be saved")
+        if unsaved := _unsaved(outcomes):
+            remark(f"no folder was named for the files of some, save them with: {session.command('jobs', 'wait', *unsaved)}")
         return code
 
     context.exit(session.run(work))
@@ -142,6 +144,12 @@ async def _without_sending(session: Session, client: Client) -> list[Handle]:
     if unsent := [] if session.workers else await client.unsent():
         remark(_left_out(session, len(unsent)))
     return await client.resume(wait=False, send=False)
+
+
+def _unsaved(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the ids of the jobs that have files, none of which were wanted anywhere."""
+    done = [outcome.job for outcome in outcomes if outcome.job is not None and outcome.error is None and not outcome.paths]
+    return [job.id for job in done if job.status is JobStatus.SUCCEEDED]
 
 
 def _collected(outcomes: Sequence[Outcome]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 import click
+from click.core import ParameterSource
 
 from genbridge.cli.console import complain, remark, say
 from genbridge.cli.exits import Exit
@@ -123,7 +124,9 @@ def generate(
     no_wait: bool,
 ) -> None:
     """Make an image or a video from PROMPT, save it, and print where it is."""
-    directory = None if no_download else output
+    # Where nobody waits, the files are wanted nowhere yet, unless a folder is named.
+    unnamed = no_wait and context.get_parameter_source("output") is ParameterSource.DEFAULT
+    directory = None if no_download or unnamed else output
     terms = Terms(max_cost=max_cost, timeout=timeout, directory=directory, wait=not no_wait)
 
     async def work(client: Client) -> Exit:
@@ -132,7 +135,7 @@ def generate(
             return show_quotes(session, orders)
         if any(order.error for order in orders):
             return report(session, [order.outcome() for order in orders])
-        if terms.wait and directory is not None:
+        if directory is not None:
             prepare(directory)
         return await carry_out(session, client, orders, terms)
 
@@ -262,7 +265,6 @@ async def _submit(session: Session, client: Client, order: Order, line: Line, te
         if snapshot.status in {JobStatus.PENDING, JobStatus.SUBMITTING}:
             session.observe(given, snapshot.status)
 
-    save_to = terms.directory if terms.wait else None
     patience = (terms.timeout if terms.wait else _LEAVES) if client.watches else None
     try:
         handle = await client.submit(
@@ -270,7 +272,7 @@ async def _submit(session: Session, client: Client, order: Order, line: Line, te
             backend=order.wish,
             max_cost=terms.max_cost,
             id=given,
-            save_to=save_to,
+            save_to=terms.directory,
             observe=observe,
             timeout=patience,
         )

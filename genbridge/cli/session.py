@@ -202,7 +202,7 @@ def shared(command: Callable[..., T]) -> Callable[..., T]:
             help="The file or the postgresql:// URL with the record of jobs; env:NAME or file:PATH for where the URL is written.",
         ),
         option("--config", type=path, help="The configuration file, instead of the one that is found."),
-        option("--sandbox", is_flag=True, help="Use the emulated services: no key, no network, no cost."),
+        option("--sandbox", is_flag=True, help="Use the emulated services: no key, no network, no cost, no config file."),
     ):
         command = add(command)
     return command

@@ -188,7 +188,8 @@ async def caps(client: Client, backends: Iterable[BackendConfig]) -> list[Cap]:
 
 
 def _show(rows: Sequence[Sum], totals: Sequence[Sum], by: Sequence[str]) -> None:
-    names = by if "backend" in by else (*by, "provider")
+    groups = {tuple(getattr(row, name) for name in by) for row in rows}
+    names = by if "backend" in by and len(groups) == len(rows) else (*by, "provider")
     cells = [(*(str(getattr(row, name)) for name in names), *_amounts(row)) for row in rows]
     cells += [(f"total {total.provider}", *("" for _ in names[1:]), *_amounts(total)) for total in totals]
     header = (*(name.upper() for name in names), *_AMOUNTS)

@@ -450,12 +450,14 @@ def test_a_job_that_was_refused_is_not_shown_as_under_way(cli: Cli, client: Any)
 
 
 def test_the_job_knows_where_its_files_are_wanted(cli: Cli, client: Any, tmp_path: Path) -> None:
-    """So that another process can put them there; one that nobody waits for wants them nowhere yet."""
+    """So that another process can put them there; one that nobody waits for wants them nowhere yet, unless a folder is named."""
+    later = tmp_path / "later"
     cli("generate", "kite", "-o", str(tmp_path))
     cli("generate", "kite", "--no-download")
     cli("generate", "kite", "--no-wait")
+    cli("generate", "kite", "--no-wait", "-o", str(later))
 
-    assert [tmp_path, None, None] == [save_to for _, save_to, _ in client.wanted]
+    assert [tmp_path, None, None, later] == [save_to for _, save_to, _ in client.wanted]
 
 
 def test_a_job_that_waits_says_what_for(cli: Cli, client: Any) -> None:

@@ -95,6 +95,16 @@ def test_spending_fits_a_terminal(cli: Cli, client: Any, monkeypatch: pytest.Mon
     assert width >= max(map(len, rows))
 
 
+def test_a_backend_that_was_moved_to_another_provider_has_a_row_for_each(cli: Cli, client: Any) -> None:
+    """Which then say whose they are."""
+    client.bill = [spent(charged=10.0), spent(provider="emca", charged=7.0)]
+
+    header, *rows = cells(cli("spend", "--by", "backend").stdout)
+
+    assert ["BACKEND", "PROVIDER", "JOBS"] == header[:3]
+    assert [["studio", "acme"], ["studio", "emca"]] == [row[:2] for row in rows[:2]]
+
+
 def test_the_groups_are_those_that_are_asked_for_in_their_order(cli: Cli, client: Any) -> None:
     """What is not sorted by backend is by provider, so that nothing is added that is not the same."""
     client.bill = BILL

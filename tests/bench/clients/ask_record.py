@@ -1,4 +1,7 @@
-"""A bare POST on a connection of its own, and the writes that put it and its end on record: the least that a careful job costs."""
+"""A bare POST on a connection of its own, and the writes of genbridge's journal that put it and its end on record.
+
+Of the end no result and no cost are recorded, as there is none that was read.
+"""
 
 from __future__ import annotations
 
