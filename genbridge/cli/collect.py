@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_FEW = 5
+"""How many jobs a line of advice names."""
+
 
 def _output_option(text: str) -> Callable[[Callable[..., T]], Callable[..., T]]:
     return click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), help=text)
@@ -126,7 +129,8 @@ def resume(context: click.Context, session: Session, *, output: Path | None, no_
         code = report(session, outcomes)
         remark(_collected(outcomes) if outcomes else "no unfinished job is on record, and no file is to be saved")
         if unsaved := _unsaved(outcomes):
-            remark(f"no folder was named for the files of some, save them with: {session.command('jobs', 'wait', *unsaved)}")
+            save = session.command("jobs", "wait", *(unsaved if len(unsaved) <= _FEW else ["ID..."]))
+            remark(f"no folder was named for the files of {len(unsaved)}; save them with: {save}")
         return code
 
     context.exit(session.run(work))

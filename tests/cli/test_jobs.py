@@ -313,10 +313,18 @@ def test_resuming_saves_files_where_they_were_wanted(cli: Cli, client: Any, tmp_
     assert f"{tmp_path}/films/film.mp4\n" == by_itself.stdout
     assert [
         "2 jobs: 2 succeeded; 1 file saved",
-        "no folder was named for the files of some, save them with: genbridge jobs wait lost",
+        "no folder was named for the files of 1; save them with: genbridge jobs wait lost",
     ] == by_itself.stderr.splitlines()[-2:]
     assert "no folder" not in told.stderr
     assert [f"{tmp_path}/all/film.mp4", f"{tmp_path}/all/lost.png"] == told.stdout.splitlines()
+
+
+def test_resuming_names_no_more_jobs_than_fit_in_a_line(cli: Cli, client: Any, make_job: Callable[..., Job]) -> None:
+    """There may be thousands."""
+    client.record.update({name: make_job(id=name, status=JobStatus.RUNNING) for name in "abcdef"})
+
+    advice = "no folder was named for the files of 8; save them with: genbridge jobs wait ID..."
+    assert advice == cli("jobs", "resume").stderr.splitlines()[-1]
 
 
 def test_waiting_saves_files_where_they_were_wanted(cli: Cli, client: Any, tmp_path: Path) -> None:
